@@ -1,0 +1,193 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// Connection is one account on one Bitbucket.
+type Connection struct {
+	Name           string            `json:"name" doc:"Unique name."`
+	Product        string            `json:"product" enum:"cloud,datacenter" doc:"Which Bitbucket it is."`
+	AccountName    string            `json:"accountName" doc:"What tag.AccountName shows on everything this connection sees."`
+	TagAccountName bool              `json:"tagAccountName" doc:"Whether tag.AccountName is shown."`
+	Description    string            `json:"description,omitempty"`
+	Interval       string            `json:"interval" doc:"How often it is read: disabled, a duration such as 1h or 7d, or a cron expression."`
+	Settings       map[string]string `json:"settings" doc:"Options such as workspaces, api-url and pull-requests, by name."`
+	CreatedAt      time.Time         `json:"createdAt"`
+	UpdatedAt      time.Time         `json:"updatedAt"`
+	LastRun        *Run              `json:"lastRun,omitempty" doc:"The newest run, if there was one."`
+}
+
+// NewConnection is what it takes to make a connection.
+type NewConnection struct {
+	Name           string            `json:"name" minLength:"1" maxLength:"100" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]*$" doc:"Unique name: letters, digits, dots, dashes and underscores."`
+	Product        string            `json:"product" enum:"cloud" doc:"Which Bitbucket it is. This version reads Bitbucket Cloud."`
+	AccountName    string            `json:"accountName,omitempty" maxLength:"200" doc:"Value of tag.AccountName; the name where it is empty."`
+	TagAccountName bool              `json:"tagAccountName,omitempty" doc:"Whether to show tag.AccountName."`
+	Description    string            `json:"description,omitempty" maxLength:"2000"`
+	Interval       string            `json:"interval,omitempty" doc:"How often it is read: disabled, a duration such as 1h or 7d, or a cron expression. 1h where it is empty."`
+	Settings       map[string]string `json:"settings,omitempty" doc:"Options by name."`
+	Credentials    []NewCredential   `json:"credentials" minItems:"1" maxItems:"50"`
+}
+
+// ConnectionUpdate changes what is set; absent members stay as they are.
+type ConnectionUpdate struct {
+	AccountName    *string           `json:"accountName,omitempty" maxLength:"200"`
+	TagAccountName *bool             `json:"tagAccountName,omitempty"`
+	Description    *string           `json:"description,omitempty" maxLength:"2000"`
+	Interval       *string           `json:"interval,omitempty"`
+	Settings       map[string]string `json:"settings,omitempty" doc:"Options to set; an empty value removes one."`
+}
+
+// NewCredential is a credential with its secret, on the way in only.
+type NewCredential struct {
+	Role     string `json:"role,omitempty" enum:",data,access,hooks,write" doc:"What it is for; empty for everything it can do."`
+	Kind     string `json:"kind" enum:"oauth,token,api-token,basic"`
+	Identity string `json:"identity,omitempty" maxLength:"500" doc:"Client key or e-mail address; empty for a token."`
+	Secret   string `json:"secret" minLength:"1" maxLength:"20000" writeOnly:"true" doc:"Never answered again."`
+}
+
+// Credential is a stored credential without its secret.
+type Credential struct {
+	ID        int64            `json:"id"`
+	Role      string           `json:"role,omitempty" doc:"What it is for; empty for everything it can do."`
+	Kind      string           `json:"kind"`
+	Identity  string           `json:"identity,omitempty" doc:"Client key or e-mail address."`
+	CreatedAt time.Time        `json:"createdAt"`
+	ExpiresAt *time.Time       `json:"expiresAt,omitempty"`
+	CheckedAt *time.Time       `json:"checkedAt,omitempty"`
+	Verdict   *CredentialCheck `json:"verdict,omitempty" doc:"What the last check found."`
+}
+
+// ConnectionDetail is a connection with everything that is kept about it.
+type ConnectionDetail struct {
+	Connection
+	Credentials []Credential   `json:"credentials"`
+	Objects     map[string]int `json:"objects" doc:"Open objects by type."`
+	Scopes      map[string]int `json:"scopes" doc:"Listings by state."`
+	Held        int            `json:"held" doc:"Closings that wait for a confirmation."`
+}
+
+// Check is what a live test of a connection found.
+type Check struct {
+	OK          bool              `json:"ok" doc:"Whether everything that is wanted can be read."`
+	Credentials []CredentialCheck `json:"credentials"`
+	Workspaces  []WorkspaceCheck  `json:"workspaces"`
+	Warnings    []string          `json:"warnings,omitempty"`
+}
+
+// CredentialCheck is what one credential can do and what it lacks.
+type CredentialCheck struct {
+	Name      string   `json:"name" doc:"Which credential it is, without its secret."`
+	Valid     bool     `json:"valid" doc:"Whether Bitbucket accepts it."`
+	Principal string   `json:"principal,omitempty" doc:"Who Bitbucket says it is; one principal has one allowance."`
+	Scopes    []string `json:"scopes,omitempty" doc:"What it is granted, where Bitbucket says so."`
+	Missing   []string `json:"missing,omitempty" doc:"What it lacks for what is wanted, by name."`
+	Problem   string   `json:"problem,omitempty"`
+	Remedy    string   `json:"remedy,omitempty"`
+}
+
+// WorkspaceCheck is whether one workspace can be read.
+type WorkspaceCheck struct {
+	Slug    string   `json:"slug"`
+	Name    string   `json:"name,omitempty"`
+	Found   bool     `json:"found"`
+	Near    []string `json:"near,omitempty" doc:"Workspaces of similar names that can be read."`
+	Problem string   `json:"problem,omitempty"`
+}
+
+// Connected is a connection just made, with what its check found.
+type Connected struct {
+	Connection Connection `json:"connection"`
+	Check      Check      `json:"check"`
+}
+
+// Removal says what removing a connection closes and what stays.
+type Removal struct {
+	Connection  string         `json:"connection"`
+	Closes      map[string]int `json:"closes" doc:"Objects that only this connection sees, by type. They close; their history stays."`
+	Stays       map[string]int `json:"stays" doc:"Objects that another connection sees too, by type."`
+	Credentials int            `json:"credentials" doc:"Stored credentials that are deleted."`
+	Runs        int            `json:"runs" doc:"Runs that are deleted with their ledger."`
+}
+
+// Connections lists all connections.
+func (c *Client) Connections(ctx context.Context) ([]Connection, error) {
+	var out List[Connection]
+	err := c.call(ctx, http.MethodGet, path("connections"), nil, nil, &out)
+	return out.Items, err
+}
+
+// Connection returns one connection.
+func (c *Client) Connection(ctx context.Context, name string) (ConnectionDetail, error) {
+	var out ConnectionDetail
+	return out, c.call(ctx, http.MethodGet, path("connections", name), nil, nil, &out)
+}
+
+// Connect makes a connection after a live check of its credentials. It fails with code conflict when the name is taken.
+func (c *Client) Connect(ctx context.Context, n NewConnection) (Connected, error) {
+	var out Connected
+	return out, c.call(ctx, http.MethodPost, path("connections"), nil, n, &out)
+}
+
+// UpdateConnection changes a connection.
+func (c *Client) UpdateConnection(ctx context.Context, name string, u ConnectionUpdate) (Connection, error) {
+	var out Connection
+	return out, c.call(ctx, http.MethodPatch, path("connections", name), nil, u, &out)
+}
+
+// TestConnection checks the credentials of a connection live.
+func (c *Client) TestConnection(ctx context.Context, name string) (Check, error) {
+	var out Check
+	return out, c.call(ctx, http.MethodPost, path("connections", name, "test"), nil, nil, &out)
+}
+
+// PreviewRemoval says what RemoveConnection would do.
+func (c *Client) PreviewRemoval(ctx context.Context, name string) (Removal, error) {
+	var out Removal
+	return out, c.call(ctx, http.MethodGet, path("connections", name, "removal"), nil, nil, &out)
+}
+
+// RemoveConnection removes a connection, its credentials and what only it sees.
+func (c *Client) RemoveConnection(ctx context.Context, name string) error {
+	return c.call(ctx, http.MethodDelete, path("connections", name), nil, nil, nil)
+}
+
+// Credentials lists the credentials of a connection.
+func (c *Client) Credentials(ctx context.Context, connection string) ([]Credential, error) {
+	var out List[Credential]
+	err := c.call(ctx, http.MethodGet, path("connections", connection, "credentials"), nil, nil, &out)
+	return out.Items, err
+}
+
+// AddCredential adds a credential to a connection after a live check.
+func (c *Client) AddCredential(ctx context.Context, connection string, n NewCredential) (Credential, error) {
+	var out Credential
+	return out, c.call(ctx, http.MethodPost, path("connections", connection, "credentials"), nil, n, &out)
+}
+
+// RemoveCredential removes a credential of a connection.
+func (c *Client) RemoveCredential(ctx context.Context, connection string, id int64) error {
+	return c.call(ctx, http.MethodDelete, path("connections", connection, "credentials", strconv.FormatInt(id, 10)), nil, nil, nil)
+}
+
+// List is a page of a listing.
+type List[T any] struct {
+	Items  []T    `json:"items"`
+	Cursor string `json:"cursor,omitempty" doc:"Pass it as cursor to get the next page; absent on the last one."`
+}
+
+func paging(limit int, cursor string) url.Values {
+	q := url.Values{}
+	if limit > 0 {
+		q.Set("limit", strconv.Itoa(limit))
+	}
+	if cursor != "" {
+		q.Set("cursor", cursor)
+	}
+	return q
+}

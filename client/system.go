@@ -1,0 +1,90 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// Version tells which program answers.
+type VersionInfo struct {
+	Version  string `json:"version"`
+	Commit   string `json:"commit,omitempty"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+	Database string `json:"database" enum:"sqlite,postgres"`
+}
+
+// Doctor is the state of an installation.
+type Doctor struct {
+	OK       bool      `json:"ok" doc:"Whether no check failed."`
+	Findings []Finding `json:"findings"`
+}
+
+// Finding is the outcome of one check.
+type Finding struct {
+	Check  string `json:"check" doc:"What was looked at."`
+	Level  string `json:"level" enum:"ok,info,warning,error"`
+	Detail string `json:"detail"`
+	Remedy string `json:"remedy,omitempty"`
+}
+
+// Job is one piece of background work.
+type Job struct {
+	ID          int64      `json:"id"`
+	Kind        string     `json:"kind"`
+	State       string     `json:"state"`
+	Attempt     int        `json:"attempt"`
+	MaxAttempts int        `json:"maxAttempts"`
+	Subject     string     `json:"subject,omitempty" doc:"What it works on."`
+	CreatedAt   time.Time  `json:"createdAt"`
+	ScheduledAt time.Time  `json:"scheduledAt"`
+	FinalizedAt *time.Time `json:"finalizedAt,omitempty"`
+	Error       string     `json:"error,omitempty" doc:"The last error."`
+}
+
+// Version returns the version of the server.
+func (c *Client) Version(ctx context.Context) (VersionInfo, error) {
+	var out VersionInfo
+	return out, c.call(ctx, http.MethodGet, path("version"), nil, nil, &out)
+}
+
+// Doctor checks the installation.
+func (c *Client) Doctor(ctx context.Context) (Doctor, error) {
+	var out Doctor
+	return out, c.call(ctx, http.MethodGet, path("doctor"), nil, nil, &out)
+}
+
+// JobFilter selects jobs.
+type JobFilter struct {
+	State string // empty for all
+	Limit int    // 0 for the server's default
+}
+
+// Jobs lists background jobs, the newest first.
+func (c *Client) Jobs(ctx context.Context, f JobFilter) ([]Job, error) {
+	q := paging(f.Limit, "")
+	if f.State != "" {
+		q.Set("state", f.State)
+	}
+	var out List[Job]
+	err := c.call(ctx, http.MethodGet, path("jobs"), q, nil, &out)
+	return out.Items, err
+}
+
+// RetryJob makes a job run again now.
+func (c *Client) RetryJob(ctx context.Context, id int64) (Job, error) {
+	return c.jobAct(ctx, id, "retry")
+}
+
+// CancelJob cancels a job.
+func (c *Client) CancelJob(ctx context.Context, id int64) (Job, error) {
+	return c.jobAct(ctx, id, "cancel")
+}
+
+func (c *Client) jobAct(ctx context.Context, id int64, act string) (Job, error) {
+	var out Job
+	return out, c.call(ctx, http.MethodPost, path("jobs", strconv.FormatInt(id, 10), act), url.Values{}, nil, &out)
+}
