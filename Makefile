@@ -1,0 +1,86 @@
+# The commands of Windlass. A newcomer needs two: `make demo` and `make test`.
+#
+# Needed: Go 1.26, git, make. Nothing is installed and nothing outside this folder is written but Go's own caches
+# (and the key file of `make demo`, in the user configuration directory).
+
+GO        ?= go
+BIN       := bin/windlass
+TOOLS     := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/windlass/tools
+LINT      := v2.15.0
+GOLANGCI  := $(TOOLS)/golangci-lint-$(LINT)/golangci-lint
+TESTFLAGS ?=
+DEMO      ?=
+BENCH     ?=
+
+# The packages that the race detector runs on, and those that it would only slow down: pure computation, which starts
+# no goroutine, and tests over files of this repository.
+PACKAGES  := ./...
+
+# The race detector needs cgo, hence a C compiler with headers; the program itself is built without either.
+RACE := $(shell printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' | $$($(GO) env CC) -x c -o /dev/null - 2>/dev/null && echo yes)
+
+# PostgreSQL's own programs, wherever a distribution keeps them.
+INITDB := $(firstword $(wildcard $(addsuffix /initdb,$(subst :, ,$(PATH)) /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /opt/homebrew/opt/postgresql*/bin)))
+
+.PHONY: demo test build vet lint fmt docs bench bench-sync dist clean tools
+
+# Builds the binary and does the main job on a made-up Bitbucket. `make demo DEMO=--exit` stops after the summary.
+demo: build
+	$(BIN) demo $(DEMO)
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/windlass
+
+# All tests. What cannot run on this machine is said in one line each; .ci/run installs it and always runs it.
+test: vet
+ifeq ($(INITDB),)
+	@echo "test: no PostgreSQL server programs found: its suite is left out (Debian: apt-get install postgresql)."
+endif
+ifeq ($(wildcard $(or $(WINDLASS_SHARED),../shared)/bitbucket),)
+	@echo "test: no ../shared/bitbucket: conformance with the vendor's OpenAPI documents is left out."
+endif
+ifeq ($(RACE),yes)
+	CGO_ENABLED=1 $(GO) test -race $(TESTFLAGS) $(PACKAGES)
+else
+	@echo "test: no C compiler found: tests run without the race detector (Debian: apt-get install gcc libc6-dev)."
+	CGO_ENABLED=0 $(GO) test $(TESTFLAGS) $(PACKAGES)
+endif
+
+vet:
+	CGO_ENABLED=0 $(GO) vet ./...
+
+# Rewrites everything in the repository that is generated from code.
+docs:
+	CGO_ENABLED=0 $(GO) test ./docs -run TestDataModel -update
+
+lint: tools
+	$(GOLANGCI) run ./...
+
+fmt: tools
+	$(GOLANGCI) fmt ./...
+
+# golangci-lint is GPL, so it is an installed tool and never a dependency. Its compilation takes about three minutes, once.
+tools: $(GOLANGCI)
+$(GOLANGCI):
+	GOBIN=$(dir $(GOLANGCI)) CGO_ENABLED=0 $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT)
+
+# Every benchmark; bench/README.md says what each measures. BENCH holds flags, such as BENCH='--scale 10'.
+bench: bench-sync
+
+bench-sync: build
+	CGO_ENABLED=0 $(GO) run ./bench/sync --binary $(BIN) $(BENCH)
+
+# Release files: five platforms, checksums, and the modules that went in.
+dist:
+	rm -rf dist && mkdir -p dist
+	set -e; for target in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64; do \
+	  os=$${target%/*}; arch=$${target#*/}; name=windlass-$$os-$$arch; \
+	  if [ $$os = windows ]; then name=$$name.exe; fi; \
+	  echo "dist: $$name"; \
+	  CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -ldflags '-s -w' -o dist/$$name ./cmd/windlass; \
+	  $(GO) version -m dist/$$name > dist/$$name.modules.txt; \
+	done
+	cd dist && sha256sum windlass-* > SHA256SUMS
+
+clean:
+	rm -rf bin dist
