@@ -1,0 +1,257 @@
+package cloud
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/windlass-hq/windlass/internal/bitbucket"
+	"github.com/windlass-hq/windlass/internal/fault"
+	"github.com/windlass-hq/windlass/internal/graph"
+)
+
+// The largest pages that the vendor grants; more is answered with 400 (FACTS 51 to 53).
+const (
+	pagelen             = 100
+	pullRequestsPagelen = 50
+)
+
+// Projects lists the projects of a workspace.
+func (c *Client) Projects(ctx context.Context, ws Workspace, yield func(bitbucket.Page) error) error {
+	what := "the projects of " + ws.Slug
+	return c.list(ctx, listing{
+		what: what, path: "/workspaces/" + segment(ws.UUID, ws.Slug) + "/projects", pagelen: pagelen, workspace: ws.UUID, whole: true,
+		convert: func(values []bitbucket.JSON, out *bitbucket.Page) {
+			for i, v := range values {
+				o, r, ok := convertProject(v, ws)
+				oddly(out, what, i, o.Entity.Key, r, ok)
+				if ok {
+					out.Objects = append(out.Objects, o)
+					c.mu.Lock()
+					c.listed[o.Entity.Key] = true
+					c.mu.Unlock()
+				}
+			}
+		},
+	}, yield)
+}
+
+// Members lists the users of a workspace, each with the relationship that the workspace has them.
+func (c *Client) Members(ctx context.Context, ws Workspace, yield func(bitbucket.Page) error) error {
+	what := "the members of " + ws.Slug
+	return c.list(ctx, listing{
+		what: what, path: "/workspaces/" + segment(ws.UUID, ws.Slug) + "/members", pagelen: pagelen, workspace: ws.UUID,
+		convert: func(values []bitbucket.JSON, out *bitbucket.Page) {
+			for i, v := range values {
+				o, r, ok := convertMember(v, ws)
+				oddly(out, what, i, o.Entity.Key, r, ok)
+				if ok {
+					out.Objects = append(out.Objects, o)
+				}
+			}
+		},
+	}, yield)
+}
+
+// Repositories lists the repositories of a workspace. A project that Projects of this client did not list is met.
+func (c *Client) Repositories(ctx context.Context, ws Workspace, yield func(bitbucket.Page) error) error {
+	if ws.UUID == "" && ws.Slug == "" {
+		// An empty workspace would ask the removed global list, which answers 410 (FACTS 81).
+		return fault.New(fault.Invalid, "no workspace is named").With("give one with --workspace")
+	}
+	what := "the repositories of " + ws.Slug
+	return c.list(ctx, listing{
+		what: what, path: "/repositories/" + segment(ws.UUID, ws.Slug), pagelen: pagelen, workspace: ws.UUID, whole: true,
+		convert: func(values []bitbucket.JSON, out *bitbucket.Page) {
+			met := map[string]bool{}
+			for i, v := range values {
+				res, r, ok := convertRepository(v, ws)
+				oddly(out, what, i, res.object.Entity.Key, r, ok)
+				if !ok {
+					continue
+				}
+				out.Objects = append(out.Objects, res.object)
+				out.Repos = append(out.Repos, res.ref)
+				if p := res.project; p != nil && !met[p.Entity.Key] && !c.wasListed(p.Entity.Key) {
+					met[p.Entity.Key] = true
+					out.Met = append(out.Met, *p)
+				}
+			}
+		},
+	}, yield)
+}
+
+func (c *Client) wasListed(key string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.listed[key]
+}
+
+// The states are named one by one: without them only open pull requests come (FACTS 64). OPEN stands first, so that
+// where each state is listed by itself a pull request that closes meanwhile is seen twice and never missed.
+const (
+	allStates = "state=OPEN&state=MERGED&state=DECLINED&state=SUPERSEDED"
+	// addPeople adds what the list leaves out by default (FACTS 57, 58).
+	addPeople = "fields=%2Bvalues.participants,%2Bvalues.reviewers"
+)
+
+// PullRequests lists all pull requests of a repository with participants and reviewers. Everybody mentioned is met.
+//
+// Large repositories are known to fail on such lists (FACTS 65): after a 5xx the listing begins again with pages of
+// half the size, and then state by state.
+func (c *Client) PullRequests(ctx context.Context, repo bitbucket.RepoRef, yield func(bitbucket.Page) error) error {
+	c.complete(&repo)
+	if repo.UUID == "" && repo.Slug == "" {
+		return fault.New(fault.Internal, "pull requests were asked of a repository without UUID and name")
+	}
+	what := "the pull requests of " + firstOf(repo.FullName, repo.Name, repo.UUID)
+	base := "/repositories/" + segment(repo.WorkspaceUUID, repo.WorkspaceSlug) + "/" + segment(repo.UUID, repo.Slug) + "/pullrequests?"
+	again := false
+	list := func(states string, size int) error {
+		var people people
+		return c.list(ctx, listing{
+			what: what, path: base + states + "&" + addPeople, pagelen: size, workspace: repo.WorkspaceUUID, attempts: 3,
+			convert: func(values []bitbucket.JSON, out *bitbucket.Page) {
+				people.met = nil
+				for i, v := range values {
+					o, r, ok := convertPullRequest(v, repo, &people)
+					oddly(out, what, i, o.Entity.Key, r, ok)
+					if ok {
+						out.Objects = append(out.Objects, o)
+					}
+				}
+				out.Met = people.met
+			},
+		}, func(p bitbucket.Page) error {
+			p.Again = p.Again || again
+			again = false
+			return yield(p)
+		})
+	}
+	var err error
+	for _, size := range []int{pullRequestsPagelen, pullRequestsPagelen / 2} {
+		if err = list(allStates, size); !serverFailed(err) {
+			return err
+		}
+		again = true
+	}
+	for state := range strings.SplitSeq(allStates, "&") {
+		if err := list(state, pullRequestsPagelen/2); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// complete fills in what a reference lacks and this client knows.
+func (c *Client) complete(repo *bitbucket.RepoRef) {
+	if repo.UUID == "" {
+		repo.UUID = keyUUID(repo.Key)
+	}
+	if repo.WorkspaceUUID == "" {
+		c.mu.Lock()
+		repo.WorkspaceUUID = c.bySlug[repo.WorkspaceSlug]
+		c.mu.Unlock()
+	}
+}
+
+// Exists reads one object directly. With several principals all are asked until one sees it, so that Gone means that
+// none does. The answer is matched by identity: another project under the same key is not the one that was.
+func (c *Client) Exists(ctx context.Context, ref bitbucket.Ref) (bitbucket.Presence, error) {
+	path, matches, err := direct(ref)
+	if err != nil {
+		return "", err
+	}
+	verdict := bitbucket.Gone
+	var asked int
+	var last error
+	for _, p := range c.core.Principals() {
+		if !c.mayList(listing{workspace: normal(ref.Workspace)}, p) {
+			continue
+		}
+		resp, err := c.askOne(ctx, p, path)
+		switch status := bitbucket.StatusOf(err); {
+		case err == nil && matches(resp.Body):
+			return bitbucket.Present, nil
+		case err == nil, status == 404, status == 410:
+			asked++
+		case status == 403:
+			verdict = bitbucket.Hidden
+			asked++
+		case fault.Is(err, fault.Unauthorized):
+			last = err // a dead credential says nothing; the others decide
+		default:
+			return "", err
+		}
+	}
+	if asked == 0 {
+		if last == nil {
+			last = fault.New(fault.Denied, "no credential of the connection can read %s", ref.Key)
+		}
+		return "", last
+	}
+	return verdict, nil
+}
+
+// askOne asks as one principal, waiting for its allowance where that must be.
+func (c *Client) askOne(ctx context.Context, principal, path string) (*bitbucket.Response, error) {
+	only := func(id string) bool { return id == principal }
+	for {
+		if _, err := c.core.Choose(ctx, only, principal); err != nil {
+			return nil, err
+		}
+		resp, err := c.core.Do(ctx, bitbucket.Request{Path: path, Principal: principal})
+		if err != bitbucket.ErrResting { //nolint:errorlint // Do returns the value itself
+			return resp, err
+		}
+	}
+}
+
+// direct returns the path of an object and a test whether an answer is about it.
+func direct(ref bitbucket.Ref) (string, func(bitbucket.JSON) bool, error) {
+	id := keyUUID(ref.Key)
+	workspace := segment(normal(ref.Workspace), ref.Workspace)
+	same := func(path ...string) func(bitbucket.JSON) bool {
+		return func(j bitbucket.JSON) bool {
+			got, ok := readUUID(j.Get(path...))
+			return ok && got == id
+		}
+	}
+	switch ref.Type {
+	case graph.TypeWorkspace:
+		if id != "" {
+			return "/workspaces/" + segment(id, ""), same("uuid"), nil
+		}
+	case graph.TypeProject:
+		if id != "" && ref.Project != "" {
+			return "/workspaces/" + workspace + "/projects/" + segment("", ref.Project), same("uuid"), nil
+		}
+	case graph.TypeRepo:
+		if id != "" {
+			return "/repositories/" + workspace + "/" + segment(id, ""), same("uuid"), nil
+		}
+	case graph.TypeUser:
+		if id != "" {
+			return "/workspaces/" + workspace + "/members/" + segment(id, ""), same("user", "uuid"), nil
+		}
+	case graph.TypePullRequest:
+		repo, number, ok := strings.Cut(ref.Key, ":pr:")
+		n, err := strconv.ParseInt(number, 10, 64)
+		if repoID := keyUUID(repo); ok && err == nil && repoID != "" {
+			return "/repositories/" + workspace + "/" + segment(repoID, "") + "/pullrequests/" + number, func(j bitbucket.JSON) bool {
+				got, ok := j.Get("id").Integer()
+				return ok && got == n
+			}, nil
+		}
+	}
+	return "", nil, fault.New(fault.Internal, "%s %q cannot be read directly", ref.Type, ref.Key)
+}
+
+// normal returns a UUID without braces, or "" for a slug. Only UUIDs have their four dashes and 36 characters.
+func normal(workspace string) string {
+	id, ok := normalUUID(workspace)
+	if !ok || (len(id) != 36 && !strings.HasPrefix(workspace, "{")) || strings.Count(id, "-") < 4 && !strings.HasPrefix(workspace, "{") {
+		return ""
+	}
+	return id
+}

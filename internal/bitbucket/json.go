@@ -1,0 +1,396 @@
+package bitbucket
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// JSON is one JSON value as it was received, read lazily: nil is a value that was not there at all, which a
+// converter must be able to tell from null. Listings are decoded through it and not through encoding/json because a
+// page of pull requests is mostly links and rendered text that nobody reads; skipping those is several times faster
+// than decoding them, and one odd element cannot spoil its neighbours.
+//
+// The methods expect a value that Valid accepts. On anything else they return less, and never panic.
+type JSON []byte
+
+// maxDepth bounds the nesting of what is accepted, so that a hostile answer cannot exhaust the stack.
+const maxDepth = 500
+
+// Valid reports whether j is exactly one well-formed JSON value (RFC 8259) with nothing but white space around it.
+func (j JSON) Valid() bool {
+	i := skipSpace(j, 0)
+	end, ok := skipValue(j, i, 0)
+	return ok && skipSpace(j, end) == len(j)
+}
+
+// Missing reports whether there was no such value at all.
+func (j JSON) Missing() bool { return j == nil }
+
+// Null reports whether the value is null.
+func (j JSON) Null() bool { return len(j) == 4 && j[0] == 'n' }
+
+// IsObject reports whether the value is an object.
+func (j JSON) IsObject() bool { return len(j) > 0 && j[0] == '{' }
+
+// IsArray reports whether the value is an array.
+func (j JSON) IsArray() bool { return len(j) > 0 && j[0] == '[' }
+
+// Text returns the value of a string. Bytes that are not UTF-8, lone surrogates and NUL become U+FFFD: the first two
+// are no text, and PostgreSQL stores no NUL.
+func (j JSON) Text() (string, bool) {
+	if len(j) < 2 || j[0] != '"' || j[len(j)-1] != '"' {
+		return "", false
+	}
+	in := j[1 : len(j)-1]
+	if bytes.IndexByte(in, '\\') < 0 {
+		s := string(in)
+		if !utf8.ValidString(s) {
+			s = strings.ToValidUTF8(s, "\uFFFD")
+		}
+		return s, true
+	}
+	return unescape(in), true
+}
+
+// Flag returns the value of true or false.
+func (j JSON) Flag() (value, ok bool) {
+	switch string(j) {
+	case "true":
+		return true, true
+	case "false":
+		return false, true
+	}
+	return false, false
+}
+
+// Integer returns the value of a number without a fraction.
+func (j JSON) Integer() (int64, bool) {
+	if len(j) == 0 || (j[0] != '-' && (j[0] < '0' || j[0] > '9')) {
+		return 0, false
+	}
+	if n, err := strconv.ParseInt(string(j), 10, 64); err == nil {
+		return n, true
+	}
+	f, err := strconv.ParseFloat(string(j), 64)
+	if err != nil || f != float64(int64(f)) || f > 1<<53 || f < -(1<<53) {
+		return 0, false
+	}
+	return int64(f), true
+}
+
+// Time returns an ISO 8601 time string as milliseconds since the epoch. A time without zone is UTC (FACTS 7, 60).
+func (j JSON) Time() (int64, bool) {
+	if len(j) < 12 || j[0] != '"' {
+		return 0, false
+	}
+	s, ok := j.Text()
+	if !ok {
+		return 0, false
+	}
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		if t, err = time.Parse("2006-01-02T15:04:05.999999999", s); err != nil {
+			return 0, false
+		}
+	}
+	return t.UnixMilli(), true
+}
+
+// Each calls f for every member of an object in order, and reports whether j is an object. The key is unescaped and
+// valid only during the call; the value stays valid as long as j does. A key that repeats is passed again.
+func (j JSON) Each(f func(key []byte, value JSON)) bool {
+	if !j.IsObject() {
+		return false
+	}
+	i := skipSpace(j, 1)
+	for i < len(j) && j[i] == '"' {
+		end, ok := skipString(j, i)
+		if !ok {
+			return true
+		}
+		key := j[i+1 : end-1]
+		if bytes.IndexByte(key, '\\') >= 0 {
+			key = []byte(unescape(key))
+		}
+		i = skipSpace(j, end)
+		if i >= len(j) || j[i] != ':' {
+			return true
+		}
+		i = skipSpace(j, i+1)
+		end, ok = skipValue(j, i, 1)
+		if !ok {
+			return true
+		}
+		f(key, j[i:end:end])
+		i = skipSpace(j, end)
+		if i >= len(j) || j[i] != ',' {
+			return true
+		}
+		i = skipSpace(j, i+1)
+	}
+	return true
+}
+
+// Elements calls f for every element of an array in order, and reports whether j is an array.
+func (j JSON) Elements(f func(value JSON)) bool {
+	if !j.IsArray() {
+		return false
+	}
+	i := skipSpace(j, 1)
+	for i < len(j) && j[i] != ']' {
+		end, ok := skipValue(j, i, 1)
+		if !ok {
+			return true
+		}
+		f(j[i:end:end])
+		i = skipSpace(j, end)
+		if i >= len(j) || j[i] != ',' {
+			return true
+		}
+		i = skipSpace(j, i+1)
+	}
+	return true
+}
+
+// Get returns the member that a path of keys leads to, or nil. Where a key repeats the last one counts.
+func (j JSON) Get(path ...string) JSON {
+	for _, name := range path {
+		var found JSON
+		j.Each(func(key []byte, value JSON) {
+			if string(key) == name {
+				found = value
+			}
+		})
+		if found == nil {
+			return nil
+		}
+		j = found
+	}
+	return j
+}
+
+func skipSpace(b []byte, i int) int {
+	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\r' || b[i] == '\t') {
+		i++
+	}
+	return i
+}
+
+// skipValue returns the index behind the value that starts at i.
+func skipValue(b []byte, i, depth int) (int, bool) {
+	if i >= len(b) || depth > maxDepth {
+		return i, false
+	}
+	switch c := b[i]; {
+	case c == '"':
+		return skipString(b, i)
+	case c == '{':
+		return skipObject(b, i, depth)
+	case c == '[':
+		return skipArray(b, i, depth)
+	case c == 't':
+		return i + 4, len(b) >= i+4 && string(b[i:i+4]) == "true"
+	case c == 'n':
+		return i + 4, len(b) >= i+4 && string(b[i:i+4]) == "null"
+	case c == 'f':
+		return i + 5, len(b) >= i+5 && string(b[i:i+5]) == "false"
+	default:
+		return skipNumber(b, i)
+	}
+}
+
+func skipObject(b []byte, i, depth int) (int, bool) {
+	i = skipSpace(b, i+1)
+	if i < len(b) && b[i] == '}' {
+		return i + 1, true
+	}
+	for i < len(b) && b[i] == '"' {
+		end, ok := skipString(b, i)
+		if !ok {
+			return end, false
+		}
+		i = skipSpace(b, end)
+		if i >= len(b) || b[i] != ':' {
+			return i, false
+		}
+		if i, ok = skipValue(b, skipSpace(b, i+1), depth+1); !ok {
+			return i, false
+		}
+		i = skipSpace(b, i)
+		if i < len(b) && b[i] == '}' {
+			return i + 1, true
+		}
+		if i >= len(b) || b[i] != ',' {
+			return i, false
+		}
+		i = skipSpace(b, i+1)
+	}
+	return i, false
+}
+
+func skipArray(b []byte, i, depth int) (int, bool) {
+	i = skipSpace(b, i+1)
+	if i < len(b) && b[i] == ']' {
+		return i + 1, true
+	}
+	for {
+		var ok bool
+		if i, ok = skipValue(b, i, depth+1); !ok {
+			return i, false
+		}
+		i = skipSpace(b, i)
+		if i < len(b) && b[i] == ']' {
+			return i + 1, true
+		}
+		if i >= len(b) || b[i] != ',' {
+			return i, false
+		}
+		i = skipSpace(b, i+1)
+	}
+}
+
+func skipString(b []byte, i int) (int, bool) {
+	for i++; i < len(b); i++ {
+		c := b[i]
+		if c == '"' {
+			return i + 1, true
+		}
+		if c < 0x20 {
+			return i, false
+		}
+		if c != '\\' {
+			continue
+		}
+		if i++; i >= len(b) {
+			return i, false
+		}
+		switch b[i] {
+		case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		case 'u':
+			if _, ok := hex4(b, i+1); !ok {
+				return i, false
+			}
+			i += 4
+		default:
+			return i, false
+		}
+	}
+	return i, false
+}
+
+func skipNumber(b []byte, i int) (int, bool) {
+	digits := func() bool {
+		start := i
+		for i < len(b) && b[i] >= '0' && b[i] <= '9' {
+			i++
+		}
+		return i > start
+	}
+	if i < len(b) && b[i] == '-' {
+		i++
+	}
+	if i < len(b) && b[i] == '0' {
+		i++
+	} else if !digits() {
+		return i, false
+	}
+	if i < len(b) && b[i] == '.' {
+		i++
+		if !digits() {
+			return i, false
+		}
+	}
+	if i < len(b) && (b[i] == 'e' || b[i] == 'E') {
+		i++
+		if i < len(b) && (b[i] == '+' || b[i] == '-') {
+			i++
+		}
+		if !digits() {
+			return i, false
+		}
+	}
+	return i, true
+}
+
+func hex4(b []byte, i int) (rune, bool) {
+	if i+4 > len(b) {
+		return 0, false
+	}
+	var r rune
+	for _, c := range b[i : i+4] {
+		switch {
+		case c >= '0' && c <= '9':
+			r = r<<4 | rune(c-'0')
+		case c >= 'a' && c <= 'f':
+			r = r<<4 | rune(c-'a'+10)
+		case c >= 'A' && c <= 'F':
+			r = r<<4 | rune(c-'A'+10)
+		default:
+			return 0, false
+		}
+	}
+	return r, true
+}
+
+// unescape decodes the inside of a string; what is malformed is kept as it is.
+func unescape(in []byte) string {
+	out := make([]byte, 0, len(in))
+	for i := 0; i < len(in); i++ {
+		if in[i] != '\\' || i+1 >= len(in) {
+			out = append(out, in[i])
+			continue
+		}
+		i++
+		switch in[i] {
+		case 'b':
+			out = append(out, '\b')
+		case 'f':
+			out = append(out, '\f')
+		case 'n':
+			out = append(out, '\n')
+		case 'r':
+			out = append(out, '\r')
+		case 't':
+			out = append(out, '\t')
+		case 'u':
+			r, ok := hex4(in, i+1)
+			if !ok {
+				out = append(out, '\\', 'u')
+				continue
+			}
+			i += 4
+			if utf16.IsSurrogate(r) {
+				if low, ok := lowSurrogate(in, i+1); ok {
+					if pair := utf16.DecodeRune(r, low); pair != utf8.RuneError {
+						out = utf8.AppendRune(out, pair)
+						i += 6
+						continue
+					}
+				}
+				r = utf8.RuneError
+			}
+			if r == 0 {
+				r = utf8.RuneError
+			}
+			out = utf8.AppendRune(out, r)
+		default: // the quote, the slash and the backslash stand for themselves
+			out = append(out, in[i])
+		}
+	}
+	s := string(out)
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, "\uFFFD")
+	}
+	return s
+}
+
+func lowSurrogate(in []byte, i int) (rune, bool) {
+	if i+6 > len(in) || in[i] != '\\' || in[i+1] != 'u' {
+		return 0, false
+	}
+	return hex4(in, i+2)
+}
