@@ -1,0 +1,65 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"text/tabwriter"
+)
+
+// allowedConstant is how many calls beside the lists a sync may make at any size: token, workspace, and the pages of
+// projects and members, which grow with neither repositories nor pull requests.
+const allowedConstant = 40
+
+// print writes the figures of one course, each beside what it is measured against.
+func (f figures) print(out io.Writer) {
+	w := f.written
+	fmt.Fprintf(out, "\n%d repositories, %d pull requests, latency %v (sandbox ready in %.1f s)\n",
+		w.repositories, w.pullRequests, f.course.latency, f.ready.Seconds())
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	row := func(name, figure, beside string) { fmt.Fprintf(table, "  %s\t%s\t%s\n", name, figure, beside) }
+
+	lists := pagesOf(w.repositories, 100) + w.lists
+	peer := (w.repositories+9)/10 + 4*w.repositories + 3*w.pullRequests
+	row("REST calls, first sync", fmt.Sprint(f.first.requests), fmt.Sprintf("lists need %d, %d beside them: %s",
+		lists, f.first.requests-lists, verdict(f.first.requests <= lists+allowedConstant)))
+	row("", "", fmt.Sprintf("the peer, R/10 + 4R + 3P: %d, that is %.0f times as many", peer, float64(peer)/float64(f.first.requests)))
+	row("calls as windlass counts them", fmt.Sprint(f.first.summary.Calls), "")
+	row("seconds, first sync", fmt.Sprintf("%.1f", f.first.seconds), fmt.Sprintf("%.0f objects/s", float64(w.rows["entity"])/f.first.seconds))
+	row("graph rows (entity, rel)", fmt.Sprint(w.graph()), fmt.Sprintf("%.0f rows/s", float64(w.graph())/f.first.seconds))
+	row("all rows of the graph", fmt.Sprint(w.all()), fmt.Sprintf("%.0f rows/s", float64(w.all())/f.first.seconds))
+	if f.bare > 0 {
+		row("the same as bare inserts", fmt.Sprintf("%.1f s", f.bare.Seconds()), fmt.Sprintf("%.0f rows/s; the whole sync runs at %.0f %% of it (budget for writing alone: 50 %%)",
+			float64(w.all())/f.bare.Seconds(), 100*f.bare.Seconds()/f.first.seconds))
+	}
+	row("peak memory, first sync", megabytes(f.first.peakMemory), "budget 250 MB: "+verdict(f.first.peakMemory <= 250_000_000))
+	row("second sync", fmt.Sprintf("%.1f s", f.second.seconds), fmt.Sprintf("%d calls, %s, changes written: %d",
+		f.second.requests, megabytes(f.second.peakMemory), f.second.summary.Changes.Created+f.second.summary.Changes.Updated+f.second.summary.Changes.Deleted))
+	table.Flush()
+
+	fmt.Fprintln(out, "  requests of the first sync by endpoint:")
+	endpoints := slices.SortedFunc(maps.Keys(f.first.byEndpoint), func(a, b string) int {
+		return cmp.Or(cmp.Compare(f.first.byEndpoint[b], f.first.byEndpoint[a]), cmp.Compare(a, b))
+	})
+	for _, endpoint := range endpoints {
+		fmt.Fprintf(out, "  %8d  %s\n", f.first.byEndpoint[endpoint], endpoint)
+	}
+}
+
+func pagesOf(n, size int) int { return max(1, (n+size-1)/size) }
+
+func verdict(ok bool) string {
+	if ok {
+		return "within the budget"
+	}
+	return "OVER the budget"
+}
+
+func megabytes(n int64) string {
+	if n == 0 {
+		return "not measured here"
+	}
+	return fmt.Sprintf("%d MB", (n+500_000)/1_000_000)
+}
