@@ -51,7 +51,7 @@ vet:
 
 # Rewrites everything in the repository that is generated from code.
 docs:
-	CGO_ENABLED=0 $(GO) test ./docs -run TestDataModel -update
+	CGO_ENABLED=0 $(GO) test ./docs ./internal/config -update
 
 lint: tools
 	$(GOLANGCI) run ./...
