@@ -1,0 +1,2 @@
+// Package sandbox is a stateful look-alike of Bitbucket.
+package sandbox

@@ -1,0 +1,166 @@
+package sandbox
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/windlass-hq/windlass/internal/fault"
+)
+
+// Options say what a sandbox holds and how it behaves. The zero value is a small demo.
+type Options struct {
+	Seed         uint64 // 0 means 1; the same options give the same bytes
+	Repositories int    // default 24
+	PullRequests int    // default 300
+	Users        int    // default 30
+
+	// Epoch is the moment before which all generated data lies; default 2026-09-01. It is part of the data, so a
+	// demo that wants fresh dates passes today's.
+	Epoch time.Time
+	// Clock gives the time of what happens while the sandbox runs: changes, token expiry, rate limits. Default
+	// time.Now.
+	Clock func() time.Time
+
+	Latency time.Duration // added to every REST answer
+
+	// RateLimit switches the rolling-hour limits of FACTS 37-47 on; Limits changes their sizes.
+	RateLimit bool
+	Limits    Limits
+
+	// OAuth is the form of token answers.
+	OAuth OAuth
+
+	Faults []Fault
+
+	// ImportGit is a local clone that becomes one more repository; see importGit for the rule.
+	ImportGit string
+
+	// PublicURL replaces scheme and host (and the /cloud prefix) in links.self, html and clone links, as the real
+	// Bitbucket writes its own address whatever host was called. `next` always repeats the host that was called.
+	PublicURL string
+
+	// TempDir is where git repositories are written; default os.TempDir.
+	TempDir string
+}
+
+// Limits are allowances per rolling hour and principal. Zero means the default of FACTS 37 and 38.
+type Limits struct {
+	API       int // 1,000
+	Git       int // 60,000
+	Anonymous int // 60, per address, over everything
+	// RetryAfter says what a 429 carries: "" nothing (the default, FACTS 44), "seconds" or "date".
+	RetryAfter string
+}
+
+// OAuth is the form of the token endpoint's answers (FACTS 20 to 23).
+type OAuth struct {
+	LegacyScopes bool          // answer with `scopes`, as before 2026-05-04, instead of `scope`
+	ExpiresIn    time.Duration // default two hours
+}
+
+// Sandbox is a running look-alike. Its handler may be served by any number of servers; all methods are safe for
+// concurrent use.
+type Sandbox struct {
+	opts  Options
+	clock func() time.Time
+
+	mu      sync.RWMutex // guards world, credentials, tokens and lastNow
+	world   *world
+	creds   []*credential
+	byToken map[string]*credential // access tokens and issued OAuth tokens
+	issued  map[string]*issuedToken
+	serial  uint64
+	lastNow int64
+
+	limits *limiter
+	stats  *stats
+	faults *faultTable
+	routes *routeTable
+
+	writers sync.Pool // of *writer, for their buffers
+
+	dirOnce sync.Once
+	dir     string
+	dirErr  error
+}
+
+// New makes a sandbox. It fails only on impossible options or on an import that cannot be read.
+func New(o Options) (*Sandbox, error) {
+	if o.Seed == 0 {
+		o.Seed = 1
+	}
+	setDefault(&o.Repositories, 24)
+	setDefault(&o.PullRequests, 300)
+	setDefault(&o.Users, 30)
+	if o.Users < 5 || o.Repositories < 2 || o.PullRequests < 0 {
+		return nil, fault.New(fault.Usage, "a sandbox needs at least 5 users and 2 repositories, not %d and %d", o.Users, o.Repositories)
+	}
+	if o.Epoch.IsZero() {
+		o.Epoch = time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC)
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.OAuth.ExpiresIn == 0 {
+		o.OAuth.ExpiresIn = 2 * time.Hour
+	}
+	setDefault(&o.Limits.API, 1000)
+	setDefault(&o.Limits.Git, 60000)
+	setDefault(&o.Limits.Anonymous, 60)
+	s := &Sandbox{
+		opts: o, clock: o.Clock, world: generate(o),
+		byToken: map[string]*credential{}, issued: map[string]*issuedToken{},
+		limits: newLimiter(o.Limits), faults: newFaultTable(),
+	}
+	s.routes = newRouteTable(cloudRoutes())
+	s.stats = newStats()
+	for _, f := range o.Faults {
+		if _, err := s.AddFault(f); err != nil {
+			return nil, err
+		}
+	}
+	s.addKnownCredentials()
+	return s, nil
+}
+
+func setDefault(n *int, to int) {
+	if *n == 0 {
+		*n = to
+	}
+}
+
+// Handler serves everything: REST, token endpoint, git and the control API. It starts no goroutines of its own.
+func (s *Sandbox) Handler() http.Handler { return http.HandlerFunc(s.serve) }
+
+// Close removes what was written to disk. Requests must have ended.
+func (s *Sandbox) Close() error {
+	s.dirOnce.Do(func() { s.dirErr = os.ErrClosed })
+	if s.dir == "" {
+		return nil
+	}
+	if err := os.RemoveAll(s.dir); err != nil {
+		return fault.Wrap(err, fault.Internal, "cannot remove the sandbox's folder %s", s.dir)
+	}
+	return nil
+}
+
+// folder returns the folder for git repositories; it is made when the first is needed.
+func (s *Sandbox) folder() (string, error) {
+	s.dirOnce.Do(func() {
+		s.dir, s.dirErr = os.MkdirTemp(s.opts.TempDir, "windlass-sandbox-")
+		if s.dirErr == nil {
+			s.dir, s.dirErr = filepath.Abs(s.dir)
+		}
+	})
+	return s.dir, s.dirErr
+}
+
+// now returns the time in microseconds; it never stands still, so what happens later is dated later. The caller
+// holds the write lock.
+func (s *Sandbox) now() int64 {
+	s.lastNow = max(s.lastNow+1, s.clock().UnixMicro())
+	return s.lastNow
+}

@@ -1,0 +1,85 @@
+package sandbox
+
+import (
+	"maps"
+	"strings"
+	"sync"
+)
+
+// Stats is what GET /sandbox/stats answers.
+type Stats struct {
+	Requests RequestStats `json:"requests"`
+	Objects  ObjectStats  `json:"objects"`
+}
+
+// RequestStats counts requests since the start or the last reset. Total counts REST requests; token requests, git and
+// whatever was cut off before it was understood are found in ByEndpoint.
+type RequestStats struct {
+	Total        int            `json:"total"`
+	Limited      int            `json:"limited"`
+	ByEndpoint   map[string]int `json:"by_endpoint"`
+	ByCredential map[string]int `json:"by_credential"`
+}
+
+// ObjectStats counts what exists now.
+type ObjectStats struct {
+	Projects     int `json:"projects"`
+	Repositories int `json:"repositories"`
+	PullRequests int `json:"pull_requests"`
+	Users        int `json:"users"`
+}
+
+type stats struct {
+	mu sync.Mutex
+	RequestStats
+}
+
+func newStats() *stats {
+	s := &stats{}
+	s.reset()
+	return s
+}
+
+func (s *stats) reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.RequestStats = RequestStats{ByEndpoint: map[string]int{}, ByCredential: map[string]int{}}
+}
+
+// count records a request; only those of REST are part of the total.
+func (s *stats) count(endpoint, credential string, limited bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ByEndpoint[endpoint]++
+	if credential != "" {
+		s.ByCredential[credential]++
+	}
+	if limited {
+		s.Limited++
+	}
+	if strings.Contains(endpoint, " /2.0/") || strings.Contains(endpoint, " /1.0/") || endpoint == "(unknown)" {
+		s.Total++
+	}
+}
+
+// Stats returns the counters.
+func (s *Sandbox) Stats() Stats {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	s.stats.mu.Lock()
+	defer s.stats.mu.Unlock()
+	r := s.stats.RequestStats
+	r.ByEndpoint, r.ByCredential = maps.Clone(r.ByEndpoint), maps.Clone(r.ByCredential)
+	users := 0
+	for _, u := range s.world.users {
+		if !u.gone {
+			users++
+		}
+	}
+	return Stats{Requests: r, Objects: ObjectStats{
+		Projects: s.world.projCount, Repositories: s.world.repoCount, PullRequests: s.world.prCount, Users: users,
+	}}
+}
+
+// ResetStats zeroes the request counters.
+func (s *Sandbox) ResetStats() { s.stats.reset() }
