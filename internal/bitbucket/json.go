@@ -2,6 +2,8 @@ package bitbucket
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
 	"strconv"
 	"strings"
 	"time"
@@ -108,7 +110,7 @@ func (j JSON) Each(f func(key []byte, value JSON)) bool {
 	}
 	i := skipSpace(j, 1)
 	for i < len(j) && j[i] == '"' {
-		end, ok := skipString(j, i)
+		end, ok := passString(j, i)
 		if !ok {
 			return true
 		}
@@ -121,7 +123,7 @@ func (j JSON) Each(f func(key []byte, value JSON)) bool {
 			return true
 		}
 		i = skipSpace(j, i+1)
-		end, ok = skipValue(j, i, 1)
+		end, ok = pass(j, i)
 		if !ok {
 			return true
 		}
@@ -140,20 +142,63 @@ func (j JSON) Elements(f func(value JSON)) bool {
 	if !j.IsArray() {
 		return false
 	}
-	i := skipSpace(j, 1)
+	j.elements(0, f)
+	return true
+}
+
+// elements walks the array that starts at i and returns the index behind it.
+func (j JSON) elements(i int, f func(value JSON)) (int, bool) {
+	i = skipSpace(j, i+1)
 	for i < len(j) && j[i] != ']' {
-		end, ok := skipValue(j, i, 1)
+		end, ok := pass(j, i)
 		if !ok {
-			return true
+			return i, false
 		}
 		f(j[i:end:end])
 		i = skipSpace(j, end)
+		if i < len(j) && j[i] == ',' {
+			i = skipSpace(j, i+1)
+		}
+	}
+	return i + 1, i < len(j)
+}
+
+// Page reads an object whose member named list is an array, in one pass: element is called for every element of that
+// array in order, other for every other member. It reports whether there was such an array. Where the list repeats its
+// elements are all passed.
+func (j JSON) Page(list string, element func(JSON), other func(key []byte, value JSON)) bool {
+	found := false
+	if !j.IsObject() {
+		return false
+	}
+	i := skipSpace(j, 1)
+	for i < len(j) && j[i] == '"' {
+		end, ok := passString(j, i)
+		if !ok {
+			break
+		}
+		key := j[i+1 : end-1]
+		i = skipSpace(j, end)
+		if i >= len(j) || j[i] != ':' {
+			break
+		}
+		i = skipSpace(j, i+1)
+		if string(key) == list && i < len(j) && j[i] == '[' {
+			found = true
+			end, ok = j.elements(i, element)
+		} else if end, ok = pass(j, i); ok {
+			other(key, j[i:end:end])
+		}
+		if !ok {
+			break
+		}
+		i = skipSpace(j, end)
 		if i >= len(j) || j[i] != ',' {
-			return true
+			break
 		}
 		i = skipSpace(j, i+1)
 	}
-	return true
+	return found
 }
 
 // Get returns the member that a path of keys leads to, or nil. Where a key repeats the last one counts.
@@ -172,6 +217,77 @@ func (j JSON) Get(path ...string) JSON {
 	}
 	return j
 }
+
+// pass returns the index behind the value that starts at i, trusting that it is well-formed: Valid has looked at every
+// byte once, and what comes after needs only to find the ends.
+func pass(b []byte, i int) (int, bool) {
+	if i >= len(b) {
+		return i, false
+	}
+	switch b[i] {
+	case '"':
+		return passString(b, i)
+	case '{', '[':
+	default:
+		start := i
+		for i < len(b) && b[i] != ',' && b[i] != '}' && b[i] != ']' && b[i] > ' ' {
+			i++
+		}
+		return i, i > start
+	}
+	depth := 0
+	for i < len(b) {
+		switch b[i] {
+		case '"':
+			end, ok := passString(b, i)
+			if !ok {
+				return end, false
+			}
+			i = end
+			continue
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth == 0 {
+				return i + 1, true
+			}
+		}
+		i++
+	}
+	return i, false
+}
+
+// passString is skipString without a judgement on what is inside.
+func passString(b []byte, i int) (int, bool) {
+	i++
+	for {
+		for i+8 <= len(b) {
+			w := binary.LittleEndian.Uint64(b[i:])
+			quote, slash := w^ones*'"', w^ones*'\\'
+			if hit := ((quote-ones)&^quote | (slash-ones)&^slash) & high; hit != 0 {
+				i += bits.TrailingZeros64(hit) >> 3
+				break
+			}
+			i += 8
+		}
+		for i < len(b) && b[i] != '"' && b[i] != '\\' {
+			i++
+		}
+		if i >= len(b) {
+			return i, false
+		}
+		if b[i] == '"' {
+			return i + 1, true
+		}
+		i += 2
+	}
+}
+
+// For looking at eight bytes at a time.
+const (
+	ones = 0x0101010101010101
+	high = 0x8080808080808080
+)
 
 func skipSpace(b []byte, i int) int {
 	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\r' || b[i] == '\t') {
@@ -253,17 +369,27 @@ func skipArray(b []byte, i, depth int) (int, bool) {
 	}
 }
 
+// skipString returns the index behind the string that starts at i. It looks at eight bytes at a time, since most of
+// a page is the inside of strings.
 func skipString(b []byte, i int) (int, bool) {
-	for i++; i < len(b); i++ {
-		c := b[i]
-		if c == '"' {
-			return i + 1, true
+	i++
+	for {
+		for i+8 <= len(b) {
+			w := binary.LittleEndian.Uint64(b[i:])
+			if hit := special(w); hit != 0 {
+				i += bits.TrailingZeros64(hit) >> 3
+				break
+			}
+			i += 8
 		}
-		if c < 0x20 {
+		for i < len(b) && b[i] != '"' && b[i] != '\\' && b[i] >= 0x20 {
+			i++
+		}
+		switch {
+		case i >= len(b) || b[i] < 0x20:
 			return i, false
-		}
-		if c != '\\' {
-			continue
+		case b[i] == '"':
+			return i + 1, true
 		}
 		if i++; i >= len(b) {
 			return i, false
@@ -278,8 +404,16 @@ func skipString(b []byte, i int) (int, bool) {
 		default:
 			return i, false
 		}
+		i++
 	}
-	return i, false
+}
+
+// special returns a word whose lowest set bit lies in the first byte of w that is a quote, a backslash or a control
+// character, or 0. Bits above the lowest may be wrong, because the subtractions borrow.
+func special(w uint64) uint64 {
+	quote := w ^ ones*'"'
+	slash := w ^ ones*'\\'
+	return ((quote-ones)&^quote | (slash-ones)&^slash | (w-ones*0x20)&^w) & high
 }
 
 func skipNumber(b []byte, i int) (int, bool) {

@@ -2,6 +2,8 @@ package bitbucket
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
 )
 
 // Scrub returns a provider's object without the secrets that it may carry: members with password-like names are
@@ -22,7 +24,7 @@ func suspicious(b []byte) bool {
 			return false
 		}
 		start := i + at
-		end, ok := skipString(b, start)
+		end, marked, ok := passMarked(b, start)
 		if !ok {
 			return true
 		}
@@ -34,11 +36,43 @@ func suspicious(b []byte) bool {
 			}
 			continue
 		}
-		if tellsSecret(text) {
+		if marked && tellsSecret(text) {
 			return true
 		}
 	}
 	return false
+}
+
+// passMarked is passString that also says whether the string may hold one of the characters that a URL with a secret
+// needs: the @ behind user information, or the = of a query value.
+func passMarked(b []byte, i int) (end int, marked, ok bool) {
+	i++
+	marks := uint64(0)
+	for {
+		for i+8 <= len(b) {
+			w := binary.LittleEndian.Uint64(b[i:])
+			quote, slash, at, equals := w^ones*'"', w^ones*'\\', w^ones*'@', w^ones*'='
+			marks |= (at-ones)&^at | (equals-ones)&^equals
+			if hit := ((quote-ones)&^quote | (slash-ones)&^slash) & high; hit != 0 {
+				i += bits.TrailingZeros64(hit) >> 3
+				break
+			}
+			i += 8
+		}
+		for i < len(b) && b[i] != '"' && b[i] != '\\' {
+			if b[i] == '@' || b[i] == '=' {
+				marks = high
+			}
+			i++
+		}
+		if i >= len(b) {
+			return i, false, false
+		}
+		if b[i] == '"' {
+			return i + 1, marks&high != 0, true
+		}
+		i += 2
+	}
 }
 
 func harmless(b []byte, i int) bool {

@@ -91,12 +91,13 @@ func convertPullRequest(j bitbucket.JSON, repo bitbucket.RepoRef, met *people) (
 	r.text("targetCommit", inner(target.commit, "hash"))
 	r.text("mergeCommit", inner(w.mergeCommit, "hash"))
 	repoName, _ := inner(target.repository, "name").Text()
+	if id, ok := readUUID(inner(target.repository, "uuid")); ok && id != repo.UUID {
+		r.oddly("destination", "another repository than the one listed")
+		repoName = ""
+	}
 	repoName = firstOf(repoName, repo.Name, repo.Slug)
 	if repoName != "" {
 		r.props["repository"] = repoName
-	}
-	if id, ok := readUUID(inner(target.repository, "uuid")); ok && id != repo.UUID {
-		r.oddly("destination", "another repository than the one listed")
 	}
 	r.flag("closeSourceBranch", w.closeSourceBranch)
 	r.text("declineReason", w.reason)
@@ -118,7 +119,7 @@ func convertPullRequest(j bitbucket.JSON, repo bitbucket.RepoRef, met *people) (
 	switch {
 	case author != "":
 		o.Relationships = append(o.Relationships, graph.Relationship{From: userKey(author), Verb: graph.Opened, To: key})
-	case w.author.Missing():
+	case !w.author.Null(): // missing or unreadable, which says nothing; null says that the account is gone
 		o.UnknownVerbs = append(o.UnknownVerbs, graph.Opened)
 	}
 	reviews(&o, r, w, author, met)

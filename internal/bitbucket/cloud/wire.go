@@ -14,14 +14,9 @@ type page struct {
 // readPage reads the envelope of a collection (FACTS 48); only values and next are relied on.
 func readPage(body bitbucket.JSON) (page, bool) {
 	var p page
-	isPage := false
-	body.Each(func(key []byte, value bitbucket.JSON) {
-		switch string(key) {
-		case "next":
-			p.next = value
-		case "values":
-			p.values = nil
-			isPage = value.Elements(func(v bitbucket.JSON) { p.values = append(p.values, v) })
+	isPage := body.Page("values", func(v bitbucket.JSON) { p.values = append(p.values, v) }, func(key []byte, v bitbucket.JSON) {
+		if string(key) == "next" {
+			p.next = v
 		}
 	})
 	return p, isPage
