@@ -17,19 +17,23 @@ import (
 type child struct {
 	cmd  *exec.Cmd
 	log  *bytes.Buffer
-	exit chan error
+	done chan struct{} // closed when it has ended
+	err  error         // why, once done
 	once sync.Once
 }
 
 func start(ctx context.Context, env []string, name string, args ...string) (*child, error) {
-	c := &child{cmd: exec.CommandContext(ctx, name, args...), log: &bytes.Buffer{}, exit: make(chan error, 1)}
+	c := &child{cmd: exec.CommandContext(ctx, name, args...), log: &bytes.Buffer{}, done: make(chan struct{})}
 	c.cmd.Env, c.cmd.Stdout, c.cmd.Stderr = env, c.log, c.log
 	c.cmd.Cancel = func() error { return c.cmd.Process.Signal(os.Interrupt) }
 	c.cmd.WaitDelay = 5 * time.Second
 	if err := c.cmd.Start(); err != nil {
 		return nil, err
 	}
-	go func() { c.exit <- c.cmd.Wait() }()
+	go func() {
+		defer close(c.done)
+		c.err = c.cmd.Wait()
+	}()
 	return c, nil
 }
 
@@ -44,9 +48,8 @@ func (c *child) await(ctx context.Context, url string) error {
 			return nil
 		}
 		select {
-		case err := <-c.exit:
-			c.exit <- err
-			return fmt.Errorf("%s ended before it answered: %w\n%s", c.cmd, err, c.log)
+		case <-c.done:
+			return fmt.Errorf("%s ended before it answered: %w\n%s", c.cmd, c.err, c.log)
 		case <-deadline.C:
 			return fmt.Errorf("%s did not answer within 5 minutes", c.cmd)
 		case <-ctx.Done():
@@ -63,10 +66,10 @@ func (c *child) stop() {
 			return // it has ended by itself
 		}
 		select {
-		case <-c.exit:
+		case <-c.done:
 		case <-time.After(10 * time.Second):
-			_ = c.cmd.Process.Kill()
-			<-c.exit
+			c.cmd.Process.Kill()
+			<-c.done
 		}
 	})
 }
