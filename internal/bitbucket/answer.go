@@ -173,16 +173,16 @@ func GrantedIn(err error) []string {
 }
 
 // where names a request in messages: method and path, never the query.
-func where(target string) string {
+func where(method, target string) string {
 	u, err := url.Parse(target)
 	if err != nil {
-		return "GET"
+		return method
 	}
 	path := u.Path
 	if path == "" {
 		path = "/"
 	}
-	return "GET " + path
+	return method + " " + path
 }
 
 // resolve returns an absolute URL for a Location header.
@@ -202,7 +202,7 @@ func resolve(from, location string) (string, error) {
 }
 
 // explain turns a failed attempt into an error for people.
-func (c *Client) explain(p *principal, target string, a answer) error {
+func (c *Client) explain(p *principal, method, target string, a answer) error {
 	if a.err != nil {
 		if a.final {
 			return a.err
@@ -210,11 +210,11 @@ func (c *Client) explain(p *principal, target string, a answer) error {
 		if _, ok := errors.AsType[*fault.Error](a.err); ok {
 			return a.err
 		}
-		return c.explainTransport(target, a)
+		return c.explainTransport(method, target, a)
 	}
 	cause := &Answer{Status: a.status, Text: c.pool.redact(a.text())}
 	cause.Required, cause.Granted = scopeDetail(a.body)
-	at := where(target)
+	at := where(method, target)
 	switch {
 	case a.html:
 		return fault.Wrap(cause, fault.Unavailable, "%s was answered by %s with status %d and a web page instead of Bitbucket's JSON", at, c.api.Host(), a.status).
@@ -243,8 +243,8 @@ func (c *Client) explain(p *principal, target string, a answer) error {
 	}
 }
 
-func (c *Client) explainTransport(target string, a answer) error {
-	host, at := c.api.Host(), where(target)
+func (c *Client) explainTransport(method, target string, a answer) error {
+	host, at := c.api.Host(), where(method, target)
 	if u, err := url.Parse(target); err == nil {
 		host = u.Host
 	}

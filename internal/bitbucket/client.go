@@ -187,7 +187,7 @@ func (c *Client) ask(ctx context.Context, p *principal, r Request) (*Response, e
 		case a.err == nil && a.status == http.StatusTooManyRequests:
 			return nil, ErrResting
 		}
-		err := c.explain(p, target, a)
+		err := c.explain(p, http.MethodGet, target, a)
 		if fault.Is(err, fault.Unauthorized) {
 			c.pool.bury(p, err)
 		}
@@ -230,7 +230,7 @@ func (c *Client) send(ctx context.Context, p *principal, target string) answer {
 func (c *Client) follow(from string, a answer) (string, error) {
 	to, err := resolve(from, a.header.Get("Location"))
 	if err != nil {
-		return "", fault.New(fault.Unavailable, "%s was answered with status %d and no usable Location", where(from), a.status)
+		return "", fault.New(fault.Unavailable, "%s was answered with status %d and no usable Location", where(http.MethodGet, from), a.status)
 	}
 	return c.api.Inside(to)
 }

@@ -170,7 +170,7 @@ func (t *tokens) read(a answer) (token, error) {
 // explain says what a refused token request means.
 func (t *tokens) explain(target string, a answer) error {
 	if a.err != nil || a.status >= 500 {
-		return t.client.explain(&principal{cred: t.cred}, target, a)
+		return t.client.explain(&principal{cred: t.cred}, http.MethodPost, target, a)
 	}
 	text := t.client.pool.redact(a.text())
 	if s, ok := a.body.Get("error_description").Text(); ok {
