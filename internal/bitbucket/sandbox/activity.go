@@ -19,7 +19,11 @@ type event struct {
 // events derives the log from what is stored: creation, pushes, comments, verdicts that still stand, and the close;
 // newest first.
 func (w *world) events(p *pullRequest) []event {
-	all := []event{{kind: "update", pr: p, by: p.author, at: p.created, state: open, source: p.srcHash}}
+	first := p.srcHash
+	if p.firstHash != (hash{}) {
+		first = p.firstHash
+	}
+	all := []event{{kind: "update", pr: p, by: p.author, at: p.created, state: open, source: first}}
 	for _, u := range p.updates {
 		all = append(all, event{kind: "update", pr: p, by: u.by, at: u.at, state: open, source: u.source})
 	}

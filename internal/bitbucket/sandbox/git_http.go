@@ -1,8 +1,311 @@
 package sandbox
 
-import "net/http"
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+)
 
-func (s *Sandbox) isGit(string) bool                                            { return false }
-func (s *Sandbox) serveGit(rw http.ResponseWriter, req *http.Request, _ string) {}
+// gitPath is a request of git's smart HTTP protocol: /{workspace}/{repo}.git/{service}.
+type gitPath struct {
+	workspace, repo, tail string
+}
 
-type objects struct{}
+func splitGit(path string) (gitPath, bool) {
+	name, tail, ok := strings.Cut(path, ".git/")
+	segs := strings.Split(strings.TrimPrefix(name, "/"), "/")
+	if !ok || len(segs) != 2 {
+		return gitPath{}, false
+	}
+	for i, s := range segs {
+		u, err := url.PathUnescape(s)
+		if err != nil {
+			return gitPath{}, false
+		}
+		segs[i] = u
+	}
+	switch tail {
+	case "info/refs", "git-upload-pack", "git-receive-pack":
+		return gitPath{segs[0], segs[1], tail}, true
+	}
+	return gitPath{}, false
+}
+
+func (s *Sandbox) isGit(path string) bool {
+	_, ok := splitGit(path)
+	return ok
+}
+
+// serveGit answers git over HTTP (FACTS 11, 15 and 101) by the git command.
+func (s *Sandbox) serveGit(rw http.ResponseWriter, req *http.Request, path string) {
+	p, _ := splitGit(path)
+	service := p.tail
+	if service == "info/refs" {
+		service = req.URL.Query().Get("service")
+	}
+	endpoint := req.Method + " /{workspace}/{repo_slug}.git/" + p.tail
+	if f := s.faults.take(req.Method, path); f != nil && f.before(rw, req) {
+		s.stats.count(endpoint, "", f.limited())
+		return
+	}
+	cred, f := s.admitGit(req, service == "git-receive-pack")
+	name := ""
+	if cred != nil {
+		name = cred.Name
+	}
+	s.stats.count(endpoint, name, f != nil && f.status == http.StatusTooManyRequests)
+	if f == nil {
+		f = s.runGit(rw, req, p, service, cred)
+	}
+	if f != nil {
+		for k, v := range f.header {
+			rw.Header().Set(k, v)
+		}
+		rw.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		rw.WriteHeader(f.status)
+		_, _ = io.WriteString(rw, f.body+"\n")
+	}
+}
+
+// admitGit accepts `x-token-auth` with an OAuth or access token, an API token behind any user name, and Bearer.
+func (s *Sandbox) admitGit(req *http.Request, write bool) (*credential, *failure) {
+	cred, f := s.gitCredential(req)
+	if f != nil || cred == nil {
+		return nil, f
+	}
+	if s.opts.RateLimit {
+		now := s.clock()
+		if v := s.limits.take(cred.Name, "git", s.limits.limits.Git, now); !v.ok {
+			return cred, tooMany(s.limits.limits, v.wait, now)
+		}
+	}
+	need := "repository"
+	if write {
+		need = "repository:write"
+	}
+	if cred.Kind == APIToken {
+		need = "read:repository:bitbucket"
+		if write {
+			need = "write:repository:bitbucket"
+		}
+	}
+	if !cred.granted[need] {
+		return cred, plainText(http.StatusForbidden, "Your credentials lack one or more required privilege scopes.")
+	}
+	return cred, nil
+}
+
+func (s *Sandbox) gitCredential(req *http.Request) (*credential, *failure) {
+	name, password, ok := req.BasicAuth()
+	if !ok {
+		cred, _, f := s.identify(req)
+		return cred, f
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if name == "x-token-auth" {
+		c, f := s.bearer(password)
+		if f != nil {
+			return nil, gitLogin()
+		}
+		cp := *c
+		return &cp, nil
+	}
+	for _, c := range s.creds {
+		if c.Kind == APIToken && c.Secret == password && c.dead() == nil {
+			cp := *c
+			return &cp, nil
+		}
+	}
+	return nil, gitLogin()
+}
+
+func gitLogin() *failure {
+	f := plainText(http.StatusUnauthorized, "Invalid credentials")
+	f.header = map[string]string{"WWW-Authenticate": `Basic realm="Bitbucket.org HTTP"`}
+	return f
+}
+
+func (s *Sandbox) runGit(rw http.ResponseWriter, req *http.Request, p gitPath, service string, cred *credential) *failure {
+	s.mu.RLock()
+	r, d, f := s.gitRepository(p, cred)
+	s.mu.RUnlock()
+	if f != nil {
+		return f
+	}
+	if service != "git-upload-pack" && service != "git-receive-pack" {
+		return plainText(http.StatusForbidden, "Only the smart HTTP protocol is spoken here.")
+	}
+	if cred == nil && service == "git-receive-pack" {
+		return gitLogin()
+	}
+	rw.Header().Set("Cache-Control", "no-cache, max-age=0, must-revalidate")
+	command := strings.TrimPrefix(service, "git-")
+	if p.tail == "info/refs" {
+		rw.Header().Set("Content-Type", "application/x-"+service+"-advertisement")
+		cmd := gitCommand(req.Context(), d.dir, command, "--stateless-rpc", "--advertise-refs", d.dir)
+		cmd.Env = append(cmd.Env, protocol(req)...)
+		out, err := cmd.Output()
+		if err != nil {
+			return plainText(http.StatusInternalServerError, "git "+command+" failed: "+err.Error())
+		}
+		if req.Header.Get("Git-Protocol") != "version=2" || service == "git-receive-pack" {
+			line := "# service=" + service + "\n"
+			_, _ = fmt.Fprintf(rw, "%04x%s0000", len(line)+4, line)
+		}
+		_, _ = rw.Write(out)
+		return nil
+	}
+	body, err := requestBody(rw, req)
+	if err != nil {
+		return plainText(http.StatusBadRequest, "The body cannot be read: "+err.Error())
+	}
+	rw.Header().Set("Content-Type", "application/x-"+service+"-result")
+	if service == "git-receive-pack" {
+		return s.receive(rw, req, r, d, body, cred)
+	}
+	cmd := gitCommand(req.Context(), d.dir, command, "--stateless-rpc", d.dir)
+	cmd.Env = append(cmd.Env, protocol(req)...)
+	cmd.Stdin, cmd.Stdout = body, rw
+	_ = cmd.Run() // git reports its failures to the client inside the protocol
+	return nil
+}
+
+func protocol(req *http.Request) []string {
+	if v := req.Header.Get("Git-Protocol"); v == "version=2" || v == "version=1" {
+		return []string{"GIT_PROTOCOL=" + v}
+	}
+	return nil
+}
+
+func requestBody(rw http.ResponseWriter, req *http.Request) (io.Reader, error) {
+	body := io.Reader(http.MaxBytesReader(rw, req.Body, 2<<30))
+	if req.Header.Get("Content-Encoding") == "gzip" {
+		return gzip.NewReader(body)
+	}
+	return body, nil
+}
+
+// gitRepository finds the repository of a git URL and makes sure that it is on disk.
+func (s *Sandbox) gitRepository(p gitPath, cred *credential) (*repo, *objects, *failure) {
+	var r *repo
+	if ws := s.world.workspace(p.workspace); ws != nil {
+		r = ws.find(p.repo)
+	}
+	if r == nil || !cred.sees(r) {
+		if cred == nil {
+			return nil, nil, gitLogin()
+		}
+		return nil, nil, plainText(http.StatusNotFound, "Repository not found")
+	}
+	d, err := s.disk(r)
+	if err != nil {
+		return nil, nil, plainText(http.StatusInternalServerError, "The repository cannot be written: "+err.Error())
+	}
+	return r, d, nil
+}
+
+// receive takes a push. The pack is read first; then, with the world locked, git unpacks it and REST learns what
+// changed, so both always agree.
+func (s *Sandbox) receive(rw http.ResponseWriter, req *http.Request, r *repo, d *objects, body io.Reader, cred *credential) *failure {
+	spool, err := os.CreateTemp(d.dir, "push-")
+	if err != nil {
+		return plainText(http.StatusInternalServerError, err.Error())
+	}
+	defer func() {
+		_ = spool.Close()
+		_ = os.Remove(spool.Name())
+	}()
+	if _, err := io.Copy(spool, body); err != nil {
+		return plainText(http.StatusBadRequest, "The push broke off: "+err.Error())
+	}
+	if _, err := spool.Seek(0, io.SeekStart); err != nil {
+		return plainText(http.StatusInternalServerError, err.Error())
+	}
+	// A client that goes away must not stop git between unpacking and moving refs.
+	ctx := context.WithoutCancel(req.Context())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	cmd := gitCommand(ctx, d.dir, "receive-pack", "--stateless-rpc", d.dir)
+	var out bytes.Buffer
+	cmd.Stdin, cmd.Stdout = spool, &out
+	runErr := cmd.Run()
+	if err := errors.Join(s.learn(ctx, r, d, cred.user)); err != nil {
+		return plainText(http.StatusInternalServerError, err.Error())
+	}
+	if runErr != nil && out.Len() == 0 {
+		return plainText(http.StatusInternalServerError, "git receive-pack failed: "+runErr.Error())
+	}
+	_, _ = rw.Write(out.Bytes())
+	return nil
+}
+
+// learn reads the refs of a repository back and applies what a push changed.
+func (s *Sandbox) learn(ctx context.Context, r *repo, d *objects, by *user) error {
+	g := s.world.graph(r)
+	out, err := gitOutput(ctx, d.dir, nil, "for-each-ref", "--format=%(refname) %(objectname) %(*objectname)", "refs/heads", "refs/tags")
+	if err != nil {
+		return err
+	}
+	branches, tags, tips := map[string]hash{}, map[string]hash{}, []hash{}
+	for line := range strings.Lines(string(out)) {
+		f := strings.Fields(line)
+		h, ok := parseHash(f[len(f)-1]) // the peeled object of an annotated tag comes last
+		if !ok {
+			continue
+		}
+		if name, ok := strings.CutPrefix(f[0], "refs/heads/"); ok {
+			branches[name] = h
+		} else {
+			tags[strings.TrimPrefix(f[0], "refs/tags/")] = h
+		}
+		if g.get(h) == nil {
+			tips = append(tips, h)
+		}
+	}
+	if len(tips) > 0 {
+		found, err := d.readLog(ctx, tips, g.heads())
+		if err != nil {
+			return err
+		}
+		s.adopt(g, found)
+	}
+	at := s.now()
+	for name, h := range branches {
+		if g.branches[name] != h {
+			s.moved(r, name, h, by, at)
+		}
+	}
+	if r.empty && len(branches) > 0 {
+		r.empty = false
+		if _, ok := branches[r.main]; !ok {
+			for name := range branches {
+				r.main = name
+			}
+		}
+	}
+	g.branches, g.tags = branches, tags
+	r.updated = at
+	return nil
+}
+
+// adopt adds commits that git reported, parents first, and finds their authors' accounts.
+func (s *Sandbox) adopt(g *graph, found []logged) {
+	byEmail := map[string]*user{}
+	for _, u := range s.world.users {
+		byEmail[u.email] = u
+	}
+	for i := len(found) - 1; i >= 0; i-- {
+		c := found[i].commit
+		c.author.user = byEmail[strings.ToLower(c.author.email)]
+		c.committer.user = byEmail[strings.ToLower(c.committer.email)]
+		g.commit(c)
+	}
+}

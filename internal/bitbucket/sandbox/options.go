@@ -1,6 +1,8 @@
 package sandbox
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -80,6 +82,8 @@ type Sandbox struct {
 	faults *faultTable
 	routes *routeTable
 
+	commands map[string]command
+
 	writers sync.Pool // of *writer, for their buffers
 
 	dirOnce sync.Once
@@ -116,10 +120,15 @@ func New(o Options) (*Sandbox, error) {
 		limits: newLimiter(o.Limits), faults: newFaultTable(),
 	}
 	s.routes = newRouteTable(cloudRoutes())
-	s.stats = newStats()
+	s.stats, s.commands = newStats(), commands()
 	for _, f := range o.Faults {
 		if _, err := s.AddFault(f); err != nil {
 			return nil, err
+		}
+	}
+	if o.ImportGit != "" {
+		if err := s.importGit(context.Background(), o.ImportGit); err != nil {
+			return nil, errors.Join(err, s.Close())
 		}
 	}
 	s.addKnownCredentials()

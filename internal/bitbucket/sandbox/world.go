@@ -160,6 +160,7 @@ type pullRequest struct {
 	updates     []update
 
 	srcHash, dstHash, mergeHash hash
+	firstHash                   hash // the source when it was opened, once it has moved
 }
 
 func (w *world) workspace(ref string) *workspace {

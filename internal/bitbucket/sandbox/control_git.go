@@ -1,0 +1,170 @@
+package sandbox
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/windlass-hq/windlass/internal/fault"
+)
+
+// Push is a push to one branch.
+type Push struct {
+	Repository string            `json:"repository"` // workspace/slug
+	Branch     string            `json:"branch"`     // default: the main branch
+	From       string            `json:"from"`       // where a new branch starts; default: the main branch
+	Files      map[string]string `json:"files"`      // path to content; without any, one file is made up
+	Remove     []string          `json:"remove"`     // paths to remove
+	Message    string            `json:"message"`
+	Author     string            `json:"author"` // see AddMember for how users are named; default: the first user
+	Delete     bool              `json:"delete"` // delete the branch instead
+}
+
+// Pushed is what a push did; a hash is "" where the branch did not exist.
+type Pushed struct {
+	Branch string `json:"branch"`
+	Before string `json:"before"`
+	After  string `json:"after"`
+}
+
+// Push commits to a branch as a push over git would; open pull requests from that branch follow.
+func (s *Sandbox) Push(p Push) (Pushed, error) {
+	var done Pushed
+	err := s.change(p.Repository, func(x *edit) error {
+		by, err := x.user(p.Author)
+		if err != nil {
+			return err
+		}
+		if p.Branch == "" {
+			p.Branch = x.repo.main
+		}
+		done.Branch = p.Branch
+		before, exists := x.graph.branches[p.Branch]
+		if exists {
+			done.Before = before.String()
+		}
+		if p.Delete {
+			if !exists {
+				return fault.New(fault.NotFound, "%s has no branch %q", p.Repository, p.Branch)
+			}
+			delete(x.graph.branches, p.Branch)
+			return nil
+		}
+		if !exists && !x.repo.empty {
+			from := p.From
+			if from == "" {
+				from = x.repo.main
+			}
+			c := x.graph.resolve(from)
+			if c == nil {
+				return fault.New(fault.NotFound, "%s has no branch or commit %q", p.Repository, from)
+			}
+			before = c.hash
+		}
+		after := x.commitFiles(before, by, p)
+		x.graph.branches[p.Branch] = after
+		done.After = after.String()
+		if x.repo.empty {
+			x.repo.empty, x.repo.main = false, p.Branch
+		}
+		x.s.moved(x.repo, p.Branch, after, by, x.at)
+		return nil
+	})
+	return done, err
+}
+
+// edit is a change of one repository under the write lock.
+type edit struct {
+	s     *Sandbox
+	repo  *repo
+	graph *graph
+	store *store
+	at    int64
+}
+
+// change runs one change of a repository. The generated history is written out first, because it is derived from the
+// pull requests as they were generated.
+func (s *Sandbox) change(name string, do func(*edit) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, err := s.world.findRepo(name)
+	if err != nil {
+		return err
+	}
+	d, err := s.disk(r)
+	if err != nil {
+		return fault.Wrap(err, fault.Internal, "cannot write the git repository of %s", name)
+	}
+	x := &edit{s: s, repo: r, graph: s.world.graph(r), store: &store{disk: d}, at: s.now()}
+	if err := do(x); err != nil {
+		return err
+	}
+	if err := errors.Join(x.store.err, d.saveRefs(x.graph)); err != nil {
+		return fault.Wrap(err, fault.Internal, "cannot write the git repository of %s", name)
+	}
+	r.updated = max(r.updated, x.at)
+	return nil
+}
+
+func (x *edit) user(name string) (*user, error) {
+	if name == "" {
+		return x.s.world.users[0], nil
+	}
+	return x.s.world.findUser(name)
+}
+
+// commitFiles makes one commit on top of parent; the zero hash means a first commit.
+func (x *edit) commitFiles(parent hash, by *user, p Push) hash {
+	var tree hash
+	var parents []hash
+	if c := x.graph.get(parent); c != nil {
+		tree, parents = c.tree, []hash{parent}
+	}
+	if len(p.Files) == 0 && len(p.Remove) == 0 {
+		p.Files = map[string]string{"src/change.txt": "Change number " + strconv.FormatInt(x.at, 10) + ".\n"}
+	}
+	for _, path := range slices.Sorted(maps.Keys(p.Files)) {
+		content := p.Files[path]
+		tree = x.store.withFile(tree, path, &content)
+	}
+	for _, path := range p.Remove {
+		tree = x.store.withFile(tree, path, nil)
+	}
+	if p.Message == "" {
+		p.Message = "Change " + p.Branch
+	}
+	return x.commit(tree, parents, by, p.Message+"\n")
+}
+
+func (x *edit) commit(tree hash, parents []hash, by *user, message string) hash {
+	c := commit{tree: tree, parents: parents, author: by.ident(), committer: by.ident(), at: x.at / second, done: x.at / second, message: message}
+	c.hash = x.store.put(commitObject, appendCommit(nil, &c))
+	x.graph.commit(c)
+	return c.hash
+}
+
+// moved lets the open pull requests of a branch follow it. The caller holds the write lock.
+func (s *Sandbox) moved(r *repo, branch string, to hash, by *user, at int64) {
+	for _, p := range r.prs {
+		if p.state != open || p.source != r || p.srcBranch != branch {
+			continue
+		}
+		if p.firstHash == (hash{}) {
+			p.firstHash = p.srcHash
+		}
+		p.srcHash, p.updated = to, at
+		p.updates = append(p.updates, update{by: by, at: at, source: to})
+	}
+}
+
+// mergeBase returns the newest commit that both sides have, or nil.
+func (g *graph) mergeBase(a, b hash) *commit {
+	ours := g.closure([]hash{a}, nil)
+	for _, c := range g.reach([]hash{b}, nil) {
+		if ours[g.at[c.hash]] {
+			return c
+		}
+	}
+	return nil
+}

@@ -1,0 +1,241 @@
+package sandbox
+
+import (
+	"slices"
+
+	"github.com/windlass-hq/windlass/internal/fault"
+)
+
+// PullRequestSpec is a pull request to open.
+type PullRequestSpec struct {
+	Repository  string   `json:"repository"`
+	Title       string   `json:"title"`
+	Description string   `json:"description"`
+	Source      string   `json:"source"`      // branch; made with one commit when it does not exist
+	Destination string   `json:"destination"` // default: the main branch
+	Author      string   `json:"author"`
+	Reviewers   []string `json:"reviewers"`
+	Draft       bool     `json:"draft"`
+	CloseSource bool     `json:"close_source_branch"`
+}
+
+// OpenPullRequest opens a pull request and returns its number.
+func (s *Sandbox) OpenPullRequest(o PullRequestSpec) (int, error) {
+	id := 0
+	err := s.change(o.Repository, func(x *edit) error {
+		by, err := x.user(o.Author)
+		if err != nil {
+			return err
+		}
+		r := x.repo
+		if o.Destination == "" {
+			o.Destination = r.main
+		}
+		dst, ok := x.graph.branches[o.Destination]
+		if !ok {
+			return fault.New(fault.NotFound, "%s has no branch %q", o.Repository, o.Destination).With("push to it first")
+		}
+		if o.Source == "" || o.Source == o.Destination {
+			return fault.New(fault.Invalid, "a pull request needs a source branch other than %q", o.Destination)
+		}
+		src, ok := x.graph.branches[o.Source]
+		if !ok {
+			src = x.commitFiles(dst, by, Push{Branch: o.Source, Message: o.Title})
+			x.graph.branches[o.Source] = src
+		}
+		p := &pullRequest{
+			repo: r, id: r.nextPR, draft: o.Draft, closeSource: o.CloseSource, author: by, created: x.at, updated: x.at, source: r,
+			title: o.Title, desc: o.Description, srcBranch: o.Source, dstBranch: o.Destination, srcHash: src, dstHash: dst,
+		}
+		for _, name := range o.Reviewers {
+			u, err := x.user(name)
+			if err != nil {
+				return err
+			}
+			if u != by && !slices.ContainsFunc(p.people, func(y participation) bool { return y.user == u }) {
+				p.people = append(p.people, participation{user: u, reviewer: true})
+			}
+		}
+		r.nextPR++
+		r.prs = append(r.prs, p)
+		s.world.prCount++
+		id = int(p.id)
+		return nil
+	})
+	return id, err
+}
+
+// Approve, Unapprove and RequestChanges give or take back a verdict on an open pull request.
+func (s *Sandbox) Approve(repository string, id int, user string) error {
+	return s.judge(repository, id, user, approved)
+}
+
+// Unapprove takes a verdict back.
+func (s *Sandbox) Unapprove(repository string, id int, user string) error {
+	return s.judge(repository, id, user, noVerdict)
+}
+
+// RequestChanges is the opposite of Approve.
+func (s *Sandbox) RequestChanges(repository string, id int, user string) error {
+	return s.judge(repository, id, user, changesRequested)
+}
+
+func (s *Sandbox) judge(repository string, id int, name string, v verdict) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, err := s.world.openPullRequest(repository, id)
+	if err != nil {
+		return err
+	}
+	u, err := s.world.findUser(name)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(p.people, func(x participation) bool { return x.user == u })
+	if i < 0 {
+		i = len(p.people)
+		p.people = append(p.people, participation{user: u})
+	}
+	at := s.now()
+	x := &p.people[i]
+	x.verdict, x.on, x.at = v, at, at
+	if v == noVerdict {
+		x.at = 0
+	}
+	p.updated = at
+	return nil
+}
+
+// openPullRequest finds one that can still change.
+func (w *world) openPullRequest(repository string, id int) (*pullRequest, error) {
+	p, err := w.findPullRequest(repository, id)
+	if err != nil {
+		return nil, err
+	}
+	if p.state != open {
+		return nil, fault.New(fault.Conflict, "pull request %d of %s is %s", id, repository, p.state)
+	}
+	return p, nil
+}
+
+// Merge closes an open pull request with a merge commit and returns its hash.
+func (s *Sandbox) Merge(repository string, id int, user string) (string, error) {
+	name := ""
+	err := s.change(repository, func(x *edit) error {
+		p, by, err := x.closing(repository, id, user)
+		if err != nil {
+			return err
+		}
+		head, ok := x.graph.branches[p.dstBranch]
+		if !ok {
+			return fault.New(fault.Conflict, "the branch %q does not exist any more", p.dstBranch)
+		}
+		ours, theirs := x.graph.get(head), x.graph.get(p.srcHash)
+		if ours == nil || theirs == nil {
+			return fault.New(fault.Conflict, "the commits of pull request %d are not in %s", id, repository)
+		}
+		var base hash
+		if c := x.graph.mergeBase(head, p.srcHash); c != nil {
+			base = c.tree
+		}
+		tree := x.store.merged(base, ours.tree, theirs.tree)
+		p.dstHash = head
+		p.mergeHash = x.commit(tree, []hash{head, p.srcHash}, by, mergeMessage(p))
+		x.graph.branches[p.dstBranch] = p.mergeHash
+		if p.closeSource && p.source == x.repo {
+			delete(x.graph.branches, p.srcBranch)
+		}
+		p.state = merged
+		name = p.mergeHash.String()
+		x.s.moved(x.repo, p.dstBranch, p.mergeHash, by, x.at)
+		return nil
+	})
+	return name, err
+}
+
+// Decline closes an open pull request without merging it.
+func (s *Sandbox) Decline(repository string, id int, user, reason string) error {
+	return s.change(repository, func(x *edit) error {
+		p, _, err := x.closing(repository, id, user)
+		if err != nil {
+			return err
+		}
+		p.state, p.reason = declined, reason
+		return nil
+	})
+}
+
+func (x *edit) closing(repository string, id int, name string) (*pullRequest, *user, error) {
+	p, err := x.s.world.openPullRequest(repository, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	by, err := x.user(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	p.closedBy, p.closed, p.updated, p.draft = by, x.at, x.at, false
+	return p, by, nil
+}
+
+// PullRequestUpdate changes what is not nil.
+type PullRequestUpdate struct {
+	Repository  string    `json:"repository"`
+	ID          int       `json:"id"`
+	Title       *string   `json:"title"`
+	Description *string   `json:"description"`
+	Draft       *bool     `json:"draft"`
+	Reviewers   *[]string `json:"reviewers"`
+}
+
+// UpdatePullRequest edits a pull request in place.
+func (s *Sandbox) UpdatePullRequest(o PullRequestUpdate) error {
+	return s.change(o.Repository, func(x *edit) error {
+		p, err := s.world.findPullRequest(o.Repository, o.ID)
+		if err != nil {
+			return err
+		}
+		if o.Reviewers != nil {
+			people := slices.DeleteFunc(slices.Clone(p.people), func(y participation) bool { return y.reviewer && y.on == 0 })
+			for i := range people {
+				people[i].reviewer = false
+			}
+			for _, name := range *o.Reviewers {
+				u, err := x.user(name)
+				if err != nil {
+					return err
+				}
+				if i := slices.IndexFunc(people, func(y participation) bool { return y.user == u }); i >= 0 {
+					people[i].reviewer = true
+				} else {
+					people = append(people, participation{user: u, reviewer: true})
+				}
+			}
+			p.people = people
+		}
+		if o.Title != nil {
+			p.title = *o.Title
+		}
+		if o.Description != nil {
+			p.desc, p.noDesc = *o.Description, false
+		}
+		if o.Draft != nil {
+			p.draft = *o.Draft && p.state == open
+		}
+		p.updated = x.at
+		return nil
+	})
+}
+
+// DeletePullRequest removes a pull request as if it had never been; Bitbucket itself cannot, but support staff can.
+func (s *Sandbox) DeletePullRequest(repository string, id int) error {
+	return s.change(repository, func(x *edit) error {
+		p, i := x.repo.pr(int32(id))
+		if p == nil {
+			return fault.New(fault.NotFound, "there is no pull request %d in %s", id, repository)
+		}
+		x.repo.prs = slices.Delete(slices.Clone(x.repo.prs), i, i+1)
+		s.world.prCount--
+		return nil
+	})
+}

@@ -1,0 +1,194 @@
+package sandbox
+
+import (
+	"bytes"
+	"compress/zlib"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// objects is the bare repository on disk. What is pushed is unpacked (receive.unpackLimit), so every object is either
+// loose, in the one pack written here without deltas, or, for an import, in the folder it was imported from.
+type objects struct {
+	dir     string
+	pack    string
+	offsets map[hash]uint32
+}
+
+// bareConfig lets clients fetch whatever hash REST names, and filter.
+const bareConfig = `[core]
+	repositoryformatversion = 0
+	bare = true
+	hooksPath = /dev/null
+[uploadpack]
+	allowAnySHA1InWant = true
+	allowFilter = true
+[receive]
+	unpackLimit = 100000000
+	autogc = false
+	denyDeleteCurrent = ignore
+[gc]
+	auto = 0
+`
+
+// makeBare lays out an empty bare repository.
+func makeBare(dir, main string) (*objects, error) {
+	for _, sub := range []string{"objects/info", "objects/pack", "refs/heads", "refs/tags"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+			return nil, err
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "HEAD"), []byte("ref: refs/heads/"+main+"\n"), 0o600); err != nil {
+		return nil, err
+	}
+	return &objects{dir: dir}, os.WriteFile(filepath.Join(dir, "config"), []byte(bareConfig), 0o600)
+}
+
+// disk returns the repository on disk and writes it when it is first needed. It may be called with the world locked
+// for reading.
+func (s *Sandbox) disk(r *repo) (*objects, error) {
+	if d := r.history.disk.Load(); d != nil {
+		return d, nil
+	}
+	g := s.world.graph(r)
+	r.history.mu.Lock()
+	defer r.history.mu.Unlock()
+	if d := r.history.disk.Load(); d != nil {
+		return d, nil
+	}
+	root, err := s.folder()
+	if err != nil {
+		return nil, err
+	}
+	d, err := makeBare(filepath.Join(root, strings.Trim(r.id.String(), "{}")+".git"), r.main)
+	if err != nil {
+		return nil, err
+	}
+	p := newPacker()
+	s.world.writeHistory(r, p)
+	if len(p.entries) > 0 {
+		if d.pack, err = p.save(filepath.Join(d.dir, "objects", "pack")); err != nil {
+			return nil, err
+		}
+		d.offsets = make(map[hash]uint32, len(p.entries))
+		for _, e := range p.entries {
+			d.offsets[e.hash] = e.offset
+		}
+	}
+	if err := d.saveRefs(g); err != nil {
+		return nil, err
+	}
+	r.history.disk.Store(d)
+	return d, nil
+}
+
+// saveRefs makes the repository's refs those of the graph. They are kept in packed-refs; loose ones, which pushes
+// leave behind, are removed after it.
+func (d *objects) saveRefs(g *graph) error {
+	refs := map[string]hash{}
+	for n, h := range g.branches {
+		refs["refs/heads/"+n] = h
+	}
+	for n, h := range g.tags {
+		refs["refs/tags/"+n] = h
+	}
+	var b bytes.Buffer
+	b.WriteString("# pack-refs with: sorted \n")
+	for _, n := range slices.Sorted(maps.Keys(refs)) {
+		fmt.Fprintf(&b, "%s %s\n", refs[n], n)
+	}
+	tmp := filepath.Join(d.dir, "packed-refs.new")
+	if err := os.WriteFile(tmp, b.Bytes(), 0o600); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, filepath.Join(d.dir, "packed-refs")); err != nil {
+		return err
+	}
+	for _, sub := range []string{"refs/heads", "refs/tags"} {
+		path := filepath.Join(d.dir, sub)
+		if err := os.RemoveAll(path); err != nil {
+			return err
+		}
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *objects) loose(h hash) string {
+	name := h.String()
+	return filepath.Join(d.dir, "objects", name[:2], name[2:])
+}
+
+// object stores a loose object; objects is a sink that cannot fail, so the error is kept by the caller's store.
+func (d *objects) write(kind objectKind, h hash, data []byte) error {
+	path := d.loose(h)
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	if _, ok := d.offsets[h]; ok {
+		return nil
+	}
+	var b bytes.Buffer
+	zw := zlib.NewWriter(&b)
+	_, err := zw.Write(append([]byte(kind.String()+" "+strconv.Itoa(len(data))+"\x00"), data...))
+	if err = errors.Join(err, zw.Close()); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(path, b.Bytes(), 0o400)
+}
+
+// read returns the bytes of an object.
+func (d *objects) read(h hash) ([]byte, error) {
+	raw, err := os.ReadFile(d.loose(h))
+	if err == nil {
+		data, err := inflate(bytes.NewReader(raw))
+		_, data, ok := bytes.Cut(data, []byte{0})
+		if !ok {
+			return nil, fmt.Errorf("object %s: %w", h, errors.Join(err, io.ErrUnexpectedEOF))
+		}
+		return data, err
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	offset, ok := d.offsets[h]
+	if !ok {
+		return d.catFile(h)
+	}
+	f, err := os.Open(d.pack)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	head := make([]byte, 16)
+	n, err := f.ReadAt(head, int64(offset))
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	skip := 1
+	for skip < n && head[skip-1]&0x80 != 0 {
+		skip++
+	}
+	return inflate(io.NewSectionReader(f, int64(offset)+int64(skip), 1<<40))
+}
+
+func inflate(r io.Reader) ([]byte, error) {
+	zr, err := zlib.NewReader(r)
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(zr)
+}
