@@ -1,0 +1,302 @@
+package query
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/windlass-hq/windlass/internal/fault"
+	"github.com/windlass-hq/windlass/internal/graph"
+	"github.com/windlass-hq/windlass/internal/store"
+)
+
+// Engine answers queries from one store. It is safe for concurrent use.
+type Engine struct {
+	db    *sql.DB
+	d     dialect
+	model *graph.Model
+	now   func() time.Time
+
+	mu     sync.Mutex
+	known  known
+	counts map[int64]int64
+	fresh  time.Time // when counts were taken
+}
+
+// New returns an engine over a store. The model declares what the graph may hold; the store knows what it has met.
+func New(st *store.Store, model *graph.Model) *Engine {
+	return &Engine{db: st.Reader(), d: dialect{postgres: st.Dialect().Name() == "postgres"}, model: model, now: time.Now}
+}
+
+// WithClock returns an engine that takes the time from now instead of the system.
+func (e *Engine) WithClock(now func() time.Time) *Engine {
+	return &Engine{db: e.db, d: e.d, model: e.model, now: now}
+}
+
+// known is what changes rarely: kinds are added and never altered, so equal counts mean that nothing is new.
+type known struct {
+	kinds, rels int64
+	schema      Schema
+}
+
+// countsAge is how long estimates of the graph's size are used, and countsCap where counting stops: beyond it a kind is
+// simply large. Counting a hundred thousand index entries takes about 3 ms.
+const (
+	countsAge = 10 * time.Minute
+	countsCap = 100_000
+)
+
+// Schema returns what the graph knows now, for Check and for completion.
+func (e *Engine) Schema(ctx context.Context) (Schema, error) {
+	s, _, err := e.schema(ctx)
+	return s, failure(ctx, err)
+}
+
+// Run answers a query, calling yield for each row; an error of yield ends it and is returned. The row's slices belong to
+// the callee. Errors are *fault.Error: Invalid for the text, Canceled and Limited for the context's end.
+func (e *Engine) Run(ctx context.Context, r Request, yield func(Row) error) (Info, error) {
+	start := e.now()
+	q, err := Parse(r.Text)
+	if err != nil {
+		return Info{}, err
+	}
+	info, err := e.run(ctx, q, r, yield)
+	info.Duration = e.now().Sub(start)
+	return info, failure(ctx, err)
+}
+
+func (e *Engine) run(ctx context.Context, q *Query, r Request, yield func(Row) error) (Info, error) {
+	now := e.now()
+	if r.Now != nil {
+		now = r.Now()
+	}
+	at, err := moment(q, r, now)
+	if err != nil {
+		return Info{}, err
+	}
+	schema, tagged, err := e.schema(ctx)
+	if err != nil {
+		return Info{}, err
+	}
+	info := Info{Warnings: Check(q, schema), At: at}
+	p := &planner{q: q, d: e.d, schema: schema, viewer: r.Viewer, now: now, limit: r.Limit, tagged: tagged}
+	if at != nil {
+		micros := at.UnixMicro()
+		p.at = &micros
+		w, err := e.unread(ctx, *at)
+		if err != nil {
+			return info, err
+		}
+		info.Warnings = append(info.Warnings, w...)
+	}
+	if len(q.Hops) > 0 {
+		if p.counts, err = e.sizes(ctx, schema); err != nil {
+			return info, err
+		}
+	}
+	plan := p.plan()
+	info.Columns = plan.columns
+	info.Rows, err = e.stream(ctx, plan, yield)
+	return info, err
+}
+
+// moment is the past moment that the request or the text asks for. What lies ahead of now is now.
+func moment(q *Query, r Request, now time.Time) (*time.Time, error) {
+	at := r.At
+	if q.At != nil {
+		if at != nil {
+			return nil, problem(q.text, q.At.Pos, "leave one of them out", "the moment is given twice, here and beside the query")
+		}
+		t := q.At.Resolve(now)
+		at = &t
+	}
+	if at == nil || at.After(now) {
+		return nil, nil
+	}
+	return at, nil
+}
+
+// stream runs the statement and yields its rows.
+func (e *Engine) stream(ctx context.Context, p *plan, yield func(Row) error) (n int, err error) {
+	rows, err := e.db.QueryContext(ctx, p.sql, p.args...)
+	if err != nil {
+		return 0, fmt.Errorf("run query: %w", err)
+	}
+	defer func() {
+		if cerr := rows.Close(); err == nil && cerr != nil {
+			err = fmt.Errorf("run query: %w", cerr)
+		}
+	}()
+	width := 0
+	for _, m := range p.emit {
+		width += m.width
+	}
+	vals, into := make([]any, width), make([]any, width)
+	for i := range vals {
+		into[i] = &vals[i]
+	}
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return n, fmt.Errorf("read row: %w", err)
+		}
+		var out Row
+		from := 0
+		for _, m := range p.emit {
+			if err := m.emit(vals[from:from+m.width], &out); err != nil {
+				return n, fmt.Errorf("read row: %w", err)
+			}
+			from += m.width
+		}
+		if err := yield(out); err != nil {
+			return n, err
+		}
+		n++
+	}
+	if err := rows.Err(); err != nil {
+		return n, fmt.Errorf("run query: %w", err)
+	}
+	return n, nil
+}
+
+// schema returns the kinds, read anew when there are more of them, and whether account names are shown at all.
+func (e *Engine) schema(ctx context.Context) (Schema, bool, error) {
+	var kinds, rels, tagged int64
+	err := e.db.QueryRowContext(ctx, "SELECT (SELECT COUNT(*) FROM kind), (SELECT COUNT(*) FROM rel_kind),"+
+		" (SELECT COUNT(*) FROM connection WHERE tag_account_name <> 0 AND account_name <> '')").Scan(&kinds, &rels, &tagged)
+	if err != nil {
+		return Schema{}, false, fmt.Errorf("read kinds: %w", err)
+	}
+	e.mu.Lock()
+	cached := e.known
+	e.mu.Unlock()
+	if cached.schema.model != nil && cached.kinds == kinds && cached.rels == rels {
+		return cached.schema, tagged > 0, nil
+	}
+	s, err := e.load(ctx)
+	if err != nil {
+		return Schema{}, false, fmt.Errorf("read kinds: %w", err)
+	}
+	e.mu.Lock()
+	e.known = known{kinds: int64(len(s.kinds)), rels: int64(len(s.rels)), schema: s}
+	e.mu.Unlock()
+	return s, tagged > 0, nil
+}
+
+// load reads the interned kinds. Relationships first: their kinds are then all there.
+func (e *Engine) load(ctx context.Context) (Schema, error) {
+	var rels []EdgeKind
+	err := each(ctx, e.db, "SELECT id, verb, from_kind, to_kind, type FROM rel_kind ORDER BY id", nil, func(scan func(...any) error) error {
+		var k EdgeKind
+		err := scan(&k.ID, &k.Verb, &k.From, &k.To, &k.Type)
+		rels = append(rels, k)
+		return err
+	})
+	if err != nil {
+		return Schema{}, err
+	}
+	var kinds []Kind
+	err = each(ctx, e.db, "SELECT id, type, classes FROM kind ORDER BY id", nil, func(scan func(...any) error) error {
+		var k Kind
+		var classes string
+		if err := scan(&k.ID, &k.Type, &classes); err != nil {
+			return err
+		}
+		kinds = append(kinds, k)
+		return json.Unmarshal([]byte(classes), &kinds[len(kinds)-1].Classes)
+	})
+	return NewSchema(e.model, kinds, rels), err
+}
+
+// each runs a statement and calls f for every row.
+func each(ctx context.Context, db *sql.DB, text string, args []any, f func(scan func(...any) error) error) (err error) {
+	rows, err := db.QueryContext(ctx, text, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		if err := f(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// sizes estimates how many entities each kind has. Estimates steer only the order of steps, so they may be old.
+func (e *Engine) sizes(ctx context.Context, s Schema) (map[int64]int64, error) {
+	now := e.now()
+	e.mu.Lock()
+	counts, fresh := e.counts, e.fresh
+	e.mu.Unlock()
+	if counts != nil && now.Sub(fresh) < countsAge && len(counts) == len(s.kinds) {
+		return counts, nil
+	}
+	counts = map[int64]int64{}
+	for _, k := range s.kinds {
+		var n int64
+		err := e.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM entity WHERE kind = $1 LIMIT $2) AS e", k.ID, countsCap).Scan(&n)
+		if err != nil {
+			return nil, fmt.Errorf("estimate sizes: %w", err)
+		}
+		counts[k.ID] = n
+	}
+	e.mu.Lock()
+	e.counts, e.fresh = counts, now
+	e.mu.Unlock()
+	return counts, nil
+}
+
+// unreadNamed is how many listings a warning names; the rest is counted.
+const unreadNamed = 5
+
+// unread warns about listings that had not been read completely once at the moment asked for: what they list may be
+// missing from the answer. Listings named met prove nothing and are never complete.
+func (e *Engine) unread(ctx context.Context, at time.Time) ([]Warning, error) {
+	var names []string
+	total := 0
+	err := each(ctx, e.db, "SELECT title, listing, COUNT(*) OVER () FROM scope WHERE listing <> 'met' AND (first_complete IS NULL OR first_complete > $1)"+
+		" ORDER BY id LIMIT $2", []any{at.UnixMicro(), unreadNamed}, func(scan func(...any) error) error {
+		var title, listing string
+		if err := scan(&title, &listing, &total); err != nil {
+			return err
+		}
+		if title == "" {
+			title = listing
+		}
+		names = append(names, title)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read scopes: %w", err)
+	}
+	if total == 0 {
+		return nil, nil
+	}
+	rest := ""
+	if more := total - len(names); more > 0 {
+		rest = fmt.Sprintf(" and %d more", more)
+	}
+	return []Warning{{Message: fmt.Sprintf("at %s these had not been read completely yet, so some of what they hold may be missing: %s%s",
+		at.UTC().Format(time.RFC3339), strings.Join(names, ", "), rest)}}, nil
+}
+
+// failure words what ended a query.
+func failure(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case fault.CodeOf(err) != fault.Internal:
+		return err
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return fault.Wrap(err, fault.Limited, "the query took longer than it may").
+			With("narrow it with WITH on the first or last selector, or allow more time")
+	case ctx.Err() != nil:
+		return fault.Wrap(err, fault.Canceled, "the query was cancelled")
+	}
+	return err
+}
