@@ -202,16 +202,17 @@ func (c *Client) ask(ctx context.Context, p *principal, r Request) (*Response, e
 
 // send makes one attempt.
 func (c *Client) send(ctx context.Context, p *principal, target string) answer {
+	authorization, token, err := p.authorize(ctx) // may take longer than one request
+	if err != nil {
+		return answer{err: err, final: true}
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
-		return answer{err: fault.New(fault.Internal, "no request can be made of %s", MaskURL(target))}
+		return answer{err: fault.New(fault.Internal, "no request can be made of %s", MaskURL(target)), final: true}
 	}
-	token, err := p.authorize(ctx, req)
-	if err != nil {
-		return answer{err: err, final: true}
-	}
+	req.Header.Set("Authorization", authorization)
 	req.Header.Set("User-Agent", c.agent)
 	req.Header.Set("Accept", "application/json")
 	c.calls.Add(1)

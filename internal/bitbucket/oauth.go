@@ -32,10 +32,14 @@ type token struct {
 	expires time.Time
 }
 
+// renewal is one token request and those who wait for it. It belongs to all of them: it outlives the caller that
+// started it, and ends when the last one has gone.
 type renewal struct {
-	done  chan struct{}
-	token token
-	err   error
+	done    chan struct{}
+	cancel  context.CancelFunc
+	waiting int // under tokens.mu
+	token   token
+	err     error
 }
 
 // defaultLife is taken where an answer has no expires_in; the vendor says one hour (FACTS 20).
@@ -56,16 +60,18 @@ func (t *tokens) token(ctx context.Context) (token, error) {
 	}
 	r := t.renewal
 	if r == nil {
-		r = &renewal{done: make(chan struct{})}
+		own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		r = &renewal{done: make(chan struct{}), cancel: cancel}
 		t.renewal = r
-		// The renewal belongs to all who wait for it, so it outlives the caller that started it.
-		go t.renew(context.WithoutCancel(ctx), r)
+		go t.renew(own, r)
 	}
+	r.waiting++
 	old := t.current
 	t.mu.Unlock()
 	select {
 	case <-r.done:
 	case <-ctx.Done():
+		t.leave(r)
 		return token{}, canceled(ctx.Err())
 	}
 	if r.err != nil && old.value != "" && now.Before(old.expires) && !fault.Is(r.err, fault.Unauthorized) {
@@ -89,33 +95,60 @@ func (t *tokens) renew(ctx context.Context, r *renewal) {
 	if r.err == nil {
 		t.current = r.token
 	}
-	t.renewal = nil
+	if t.renewal == r {
+		t.renewal = nil
+	}
 	t.mu.Unlock()
+	r.cancel()
 	close(r.done)
+}
+
+// leave ends a renewal that nobody waits for any more; a later caller starts its own.
+func (t *tokens) leave(r *renewal) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r.waiting--; r.waiting > 0 {
+		return
+	}
+	r.cancel()
+	if t.renewal == r {
+		t.renewal = nil
+	}
 }
 
 // request asks for a token (FACTS 19), trying again as Do does.
 func (t *tokens) request(ctx context.Context) (token, error) {
 	c := t.client
 	target := t.url.String()
+	rest := time.Duration(0)
 	for attempt := 1; ; attempt++ {
 		a := t.send(ctx, target)
 		if a.err == nil && a.status/100 == 2 {
 			return t.read(a)
 		}
 		err := t.explain(target, a)
-		retry := a.retry || (a.err == nil && a.status == http.StatusTooManyRequests)
-		if !retry || attempt >= defaultAttempts {
-			return token{}, err
-		}
-		pause := a.backoff(attempt)
-		if d, ok := retryAfter(a.header, a.sentAt); ok {
-			if d > time.Minute {
+		if a.err == nil && a.status == http.StatusTooManyRequests {
+			if c.pool.noWait {
 				return token{}, err
 			}
-			pause = max(pause, d)
+			d, ok := retryAfter(a.header, a.sentAt)
+			if !ok {
+				rest = min(max(2*rest, firstRest), longestRest)
+				d = rest
+			}
+			if until := a.sentAt.Add(d); c.pool.onWait != nil {
+				c.pool.onWait(until, "no more tokens are given for now")
+			}
+			if e := c.sleep(ctx, max(d, time.Second)); e != nil {
+				return token{}, canceled(e)
+			}
+			attempt--
+			continue
 		}
-		if e := c.sleep(ctx, pause); e != nil {
+		if !a.retry || attempt >= defaultAttempts {
+			return token{}, err
+		}
+		if e := c.sleep(ctx, a.backoff(attempt)); e != nil {
 			return token{}, canceled(e)
 		}
 	}

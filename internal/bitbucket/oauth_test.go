@@ -1,6 +1,7 @@
 package bitbucket_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -206,7 +207,7 @@ func TestRefusedTokenRequests(t *testing.T) {
 						t.Errorf("%s %s", r.Method, r.URL)
 					}
 					tc.answer(w)
-				}, with(consumer))
+				}, with(consumer), func(o *bitbucket.Options) { o.NoWait = true })
 				_, err := get(t, c)
 				if !fault.Is(err, tc.code) {
 					t.Fatalf("code %s, want %s: %v", fault.CodeOf(err), tc.code, err)
@@ -222,4 +223,55 @@ func TestRefusedTokenRequests(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestLimitedTokenRequestsWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := &issuer{life: 7200, form: "scope"}
+		i.fail = func(w http.ResponseWriter) bool {
+			switch i.issued {
+			case 1:
+				limited(w, "")
+			case 2:
+				limited(w, "300")
+			}
+			return i.issued <= 2
+		}
+		told := 0
+		c := client(t, i.ServeHTTP, with(consumer), func(o *bitbucket.Options) { o.OnWait = func(time.Time, string) { told++ } })
+		start := time.Now()
+		if _, err := get(t, c); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := time.Since(start), 6*time.Minute; got != want || told != 2 {
+			t.Errorf("waited %s and told %d times, want %s", got, told, want)
+		}
+	})
+}
+
+// TestARenewalEndsWithItsLastWaiter lets two wait and leave one after the other; synctest fails if a goroutine stays.
+func TestARenewalEndsWithItsLastWaiter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := time.Time{}
+		c := client(t, func(_ http.ResponseWriter, r *http.Request) {
+			<-r.Context().Done()
+			ended = time.Now()
+		}, with(consumer), func(o *bitbucket.Options) { o.Timeout = time.Hour })
+		start := time.Now()
+		var wg sync.WaitGroup
+		for _, d := range []time.Duration{time.Second, time.Minute} {
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), d)
+				defer cancel()
+				if _, err := c.Do(ctx, bitbucket.Request{Path: "/x"}); err == nil || time.Since(start) != d {
+					t.Errorf("%v after %s, want an error after %s", err, time.Since(start), d)
+				}
+			})
+		}
+		wg.Wait()
+		synctest.Wait()
+		if got := ended.Sub(start); got != time.Minute {
+			t.Errorf("the request ended after %s, want a minute", got)
+		}
+	})
 }

@@ -278,21 +278,16 @@ func (p *pool) announce() {
 	p.changed = make(chan struct{})
 }
 
-// authorize adds the principal's credential to a request. It returns the OAuth token that was used, if any.
-func (pr *principal) authorize(ctx context.Context, req *http.Request) (string, error) {
+// authorize returns the Authorization header of the principal's credential, and the OAuth token in it, if any.
+func (pr *principal) authorize(ctx context.Context) (header, token string, err error) {
 	switch pr.cred.Kind {
 	case OAuth:
 		token, err := pr.tokens.get(ctx)
-		if err != nil {
-			return "", err
-		}
-		req.Header.Set("Authorization", "Bearer "+token)
-		return token, nil
+		return "Bearer " + token, token, err
 	case Token:
-		req.Header.Set("Authorization", "Bearer "+pr.cred.Secret.Reveal())
+		return "Bearer " + pr.cred.Secret.Reveal(), "", nil
 	default:
 		pair := pr.cred.Identity + ":" + pr.cred.Secret.Reveal()
-		req.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(pair)))
+		return "Basic " + base64.StdEncoding.EncodeToString([]byte(pair)), "", nil
 	}
-	return "", nil
 }
