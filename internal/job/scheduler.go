@@ -1,0 +1,138 @@
+package job
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/windlass-hq/windlass/internal/store"
+)
+
+// Entry is something that runs by the clock.
+type Entry struct {
+	Work     string    // the row of work that is rung when it is due
+	Interval string    // as ParseInterval reads it
+	Seed     string    // spreads entries of one interval; Work where empty
+	Last     time.Time // when it began to run last; zero for never, which is due at once
+}
+
+// Connections returns a Schedule that rings work(id) of every connection whose interval has passed since its newest
+// run began. A run counts when counts says so (backlogs are runs too); nil for all.
+func Connections(s *store.Store, work func(connection int64) string, counts func(store.Run) bool) func(context.Context) ([]Entry, error) {
+	return func(ctx context.Context) ([]Entry, error) {
+		connections, err := s.Connections(ctx)
+		if err != nil {
+			return nil, err
+		}
+		entries := make([]Entry, 0, len(connections))
+		for _, c := range connections {
+			entry := Entry{Work: work(c.ID), Interval: c.Interval, Seed: fmt.Sprintf("%s/%d", s.Instance(), c.ID)}
+			runs, err := s.Runs(ctx, store.RunFilter{Connection: c.ID})
+			if err != nil {
+				return nil, err
+			}
+			for _, r := range runs {
+				if counts == nil || counts(r) {
+					entry.Last = r.StartedAt
+					break
+				}
+			}
+			entries = append(entries, entry)
+		}
+		return entries, nil
+	}
+}
+
+// scheduleLoop rings what is due, at once and then every TickEvery.
+func (e *Engine) scheduleLoop(ctx context.Context) {
+	tick := time.NewTicker(e.TickEvery)
+	defer tick.Stop()
+	var s scheduler
+	for {
+		if err := s.tick(ctx, e); err != nil && ctx.Err() == nil && !errors.Is(err, ErrHeld) {
+			e.Log.WarnContext(ctx, "the schedule could not be kept and is tried again", "error", err.Error())
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// scheduler remembers what it rang, so that work which ends without leaving a run behind is not rung at every tick.
+type scheduler struct {
+	rang map[string]time.Time
+}
+
+// tick rings what is due. Only the process that holds the lease does, and it looks again once it has it: another may
+// have rung in between.
+func (s *scheduler) tick(ctx context.Context, e *Engine) error {
+	due, err := s.due(ctx, e)
+	if err != nil || len(due) == 0 {
+		return err
+	}
+	return e.Exclusive(ctx, "job/schedule", func(ctx context.Context, fence store.Fence) error {
+		due, err := s.due(ctx, e)
+		if err != nil {
+			return err
+		}
+		for _, name := range due {
+			err := e.Store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+				if err := e.Store.CheckFence(ctx, tx, &fence); err != nil {
+					return err
+				}
+				return e.Ring(ctx, tx, name)
+			})
+			if err != nil {
+				return err
+			}
+			if s.rang == nil {
+				s.rang = map[string]time.Time{}
+			}
+			s.rang[name] = e.Now()
+		}
+		return nil
+	})
+}
+
+// due returns the rows of work whose time has come and that are not wanted already.
+func (s *scheduler) due(ctx context.Context, e *Engine) ([]string, error) {
+	entries, err := e.Schedule(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := e.Now()
+	var due []string
+	for _, entry := range entries {
+		interval, err := ParseInterval(entry.Interval)
+		if err != nil {
+			e.Log.WarnContext(ctx, "an interval cannot be read; nothing runs by it", "work", entry.Work, "error", err.Error())
+			continue
+		}
+		if interval.Disabled() {
+			continue
+		}
+		last := entry.Last
+		if rang := s.rang[entry.Work]; rang.After(last) {
+			last = rang
+		}
+		seed := entry.Seed
+		if seed == "" {
+			seed = entry.Work
+		}
+		if !last.IsZero() && interval.Next(last.In(now.Location()), seed).After(now) {
+			continue
+		}
+		wanted, err := e.wanted(ctx, entry.Work)
+		if err != nil {
+			return nil, err
+		}
+		if wanted == 0 {
+			due = append(due, entry.Work)
+		}
+	}
+	return due, nil
+}

@@ -1,0 +1,142 @@
+package job
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/windlass-hq/windlass/internal/store"
+)
+
+// sweepLoop sweeps at once and then every SweepEvery.
+func (e *Engine) sweepLoop(ctx context.Context, s session) {
+	tick := time.NewTicker(e.SweepEvery)
+	defer tick.Stop()
+	for {
+		if err := errors.Join(e.adopt(ctx, s), e.Sweep(ctx)); err != nil && ctx.Err() == nil {
+			e.Log.WarnContext(ctx, "looking for lost jobs failed and is tried again", "error", err.Error())
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Sweep inserts a job for every row of work that is wanted, has a worker, and has no live job. The Engine does it by
+// itself while it is started.
+func (e *Engine) Sweep(ctx context.Context) error {
+	rows, err := e.Store.Wanted(ctx, "")
+	if err != nil {
+		return err
+	}
+	var lost []Wake
+	for _, r := range rows {
+		if w, ok := e.workerOf(r.Name); ok {
+			lost = append(lost, Wake{Kind: w.Kind, Key: r.Name})
+		}
+	}
+	if len(lost) == 0 {
+		return nil
+	}
+	// The jobs are read after the rows: a row that is settled in between has no job, and gets one that finds nothing.
+	live, err := e.list(ctx, liveStates())
+	if err != nil {
+		return err
+	}
+	has := make(map[Wake]bool, len(live))
+	for _, j := range live {
+		has[Wake{Kind: j.Kind, Key: j.Key}] = true
+	}
+	for _, w := range lost {
+		if has[w] {
+			continue
+		}
+		e.Log.InfoContext(ctx, "a lost job is inserted again", "kind", w.Kind, "key", w.Key)
+		if err := e.Store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error { return e.Insert(ctx, tx, w) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// errLeft is recorded with a job whose process went away.
+var errLeft = errors.New("the process that worked on it ended without a word")
+
+// adopt makes jobs available again that a process left running when it died. That it died is known from its place:
+// its lease can be had, or we have it ourselves with a later fence.
+func (e *Engine) adopt(ctx context.Context, own session) error {
+	running, err := e.rows(ctx, e.river.reader.JobList, []rivertype.JobState{rivertype.JobStateRunning})
+	if err != nil {
+		return err
+	}
+	places := map[int]bool{}
+	for _, r := range running {
+		if place, token, ok := parseSession(lastSession(r)); ok && (place != own.place || token != own.fence.Token) {
+			places[place] = true
+		}
+	}
+	for place := range places {
+		if place == own.place {
+			err = e.adoptFrom(ctx, place, own.fence)
+		} else {
+			err = e.Exclusive(ctx, placeLease(place), func(ctx context.Context, fence store.Fence) error {
+				return e.adoptFrom(ctx, place, fence)
+			})
+		}
+		if err != nil && !errors.Is(err, ErrHeld) { // held: alive, or its successor does it
+			return err
+		}
+	}
+	return nil
+}
+
+// adoptFrom makes the jobs available that sessions at a place left behind, up to the fence that the caller holds.
+func (e *Engine) adoptFrom(ctx context.Context, place int, fence store.Fence) error {
+	return e.Store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		if err := e.Store.CheckFence(ctx, tx, &fence); err != nil {
+			return err
+		}
+		running, err := e.rows(ctx, func(ctx context.Context, p *river.JobListParams) (*river.JobListResult, error) {
+			return e.river.client.JobListTx(ctx, tx, p)
+		}, []rivertype.JobState{rivertype.JobStateRunning})
+		if err != nil {
+			return err
+		}
+		var p riverdriver.JobRescueManyParams
+		for _, r := range running {
+			if at, token, ok := parseSession(lastSession(r)); !ok || at != place || token >= fence.Token {
+				continue
+			}
+			e.Log.WarnContext(ctx, "a job was left behind and is taken over", "job", r.ID, "kind", r.Kind, "by", lastSession(r))
+			p.ID = append(p.ID, r.ID)
+			p.Error = append(p.Error, attemptError(r.Attempt, errLeft))
+			p.FinalizedAt = append(p.FinalizedAt, nil)
+			p.ScheduledAt = append(p.ScheduledAt, time.Now().UTC())
+			p.State = append(p.State, string(rivertype.JobStateAvailable))
+		}
+		if len(p.ID) == 0 {
+			return nil
+		}
+		if _, err := e.river.driver.UnwrapExecutor(tx).JobRescueMany(ctx, &p); err != nil {
+			return fmt.Errorf("take over jobs: %w", err)
+		}
+		e.ears.wake()
+		return nil
+	})
+}
+
+// lastSession returns the session that worked on a job last.
+func lastSession(r *rivertype.JobRow) string {
+	if len(r.AttemptedBy) == 0 {
+		return ""
+	}
+	return r.AttemptedBy[len(r.AttemptedBy)-1]
+}
