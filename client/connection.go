@@ -112,7 +112,7 @@ type Removal struct {
 	Closes      map[string]int `json:"closes" doc:"Objects that only this connection sees, by type. They close; their history stays."`
 	Stays       map[string]int `json:"stays" doc:"Objects that another connection sees too, by type."`
 	Credentials int            `json:"credentials" doc:"Stored credentials that are deleted."`
-	Runs        int            `json:"runs" doc:"Runs that are deleted with their ledger."`
+	Runs        int            `json:"runs" doc:"Runs that stay, with their ledger, as evidence."`
 }
 
 // Connections lists all connections.

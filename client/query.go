@@ -22,6 +22,7 @@ type Query struct {
 // _type, _class, displayName and its properties.
 type Answer struct {
 	Columns  []string   `json:"columns" doc:"Names of the columns in order."`
+	Open     bool       `json:"open,omitempty" doc:"Rows bring further columns of their own: whole entities do."`
 	Rows     []Row      `json:"rows"`
 	Warnings []string   `json:"warnings,omitempty" doc:"Such as names that the graph has never heard of."`
 	At       *time.Time `json:"at,omitempty" doc:"The moment the answer shows, when it is not now."`
@@ -34,18 +35,19 @@ type Row map[string]any
 // Piece is one line of a streamed answer. The first holds Columns; then one line per row; the last holds End or
 // Problem. A stream that ends otherwise was cut off.
 type Piece struct {
-	Columns  []string        `json:"columns,omitempty"`
-	Warnings []string        `json:"warnings,omitempty"`
-	At       *time.Time      `json:"at,omitempty"`
-	Row      json.RawMessage `json:"row,omitempty"`
-	End      *End            `json:"end,omitempty"`
-	Problem  *Problem        `json:"problem,omitempty"`
+	Columns []string        `json:"columns,omitempty"`
+	Open    bool            `json:"open,omitempty" doc:"Rows bring further columns of their own."`
+	Row     json.RawMessage `json:"row,omitempty"`
+	End     *End            `json:"end,omitempty"`
+	Problem *Problem        `json:"problem,omitempty"`
 }
 
 // End closes a streamed answer.
 type End struct {
-	Rows    int     `json:"rows"`
-	Seconds float64 `json:"seconds"`
+	Rows     int        `json:"rows"`
+	Seconds  float64    `json:"seconds"`
+	Warnings []string   `json:"warnings,omitempty"`
+	At       *time.Time `json:"at,omitempty" doc:"The moment the answer shows, when it is not now."`
 }
 
 // QueryPage answers a question page by page.

@@ -33,16 +33,14 @@ type Finding struct {
 
 // Job is one piece of background work.
 type Job struct {
-	ID          int64      `json:"id"`
-	Kind        string     `json:"kind"`
-	State       string     `json:"state"`
-	Attempt     int        `json:"attempt"`
-	MaxAttempts int        `json:"maxAttempts"`
-	Subject     string     `json:"subject,omitempty" doc:"What it works on."`
-	CreatedAt   time.Time  `json:"createdAt"`
-	ScheduledAt time.Time  `json:"scheduledAt"`
-	FinalizedAt *time.Time `json:"finalizedAt,omitempty"`
-	Error       string     `json:"error,omitempty" doc:"The last error."`
+	ID      int64      `json:"id"`
+	Kind    string     `json:"kind"`
+	Subject string     `json:"subject" doc:"What it works on, such as connection/3/sync."`
+	State   string     `json:"state" enum:"waiting,running,retrying,done,canceled,dead"`
+	Attempt int        `json:"attempt" doc:"Failures and the attempt under way."`
+	Since   time.Time  `json:"since" doc:"When it came into its state."`
+	Next    *time.Time `json:"next,omitempty" doc:"When it runs next, while it waits."`
+	Error   string     `json:"error,omitempty" doc:"Of the last failed attempt."`
 }
 
 // Version returns the version of the server.

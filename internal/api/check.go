@@ -1,0 +1,116 @@
+package api
+
+import (
+	"context"
+
+	"github.com/windlass-hq/windlass/client"
+	"github.com/windlass-hq/windlass/internal/bitbucket"
+	"github.com/windlass-hq/windlass/internal/fault"
+	"github.com/windlass-hq/windlass/internal/store"
+)
+
+// checkLive asks Bitbucket what the credentials can do. What it refuses is in the check; an error means that nothing
+// could be judged, or that a credential has no proper form.
+func (s *Server) checkLive(ctx context.Context, conn store.Connection, credentials []store.Credential) (client.Check, error) {
+	for i, k := range credentials {
+		if err := bitbucketCredential(k).Validate(); err != nil {
+			if len(credentials) > 1 {
+				return client.Check{}, fault.Wrap(err, fault.Invalid, "credential %d", i+1)
+			}
+			return client.Check{}, err
+		}
+	}
+	report, err := s.Check(ctx, conn, credentials)
+	if err != nil && len(report.Credentials) == 0 {
+		return client.Check{}, err
+	}
+	switch fault.CodeOf(err) {
+	case fault.Unavailable, fault.Limited, fault.Canceled, fault.Internal:
+		return client.Check{}, err
+	}
+	out := client.Check{OK: err == nil, Credentials: []client.CredentialCheck{}, Workspaces: []client.WorkspaceCheck{}}
+	for _, c := range report.Credentials {
+		w := client.CredentialCheck{
+			Name: c.Name, Valid: c.Valid, Principal: orElse(c.Account, c.Principal), Scopes: c.Scopes, Problem: c.Problem, Remedy: c.Remedy,
+		}
+		for _, m := range c.Missing {
+			w.Missing = append(w.Missing, m.Scope+" (for "+m.Feature+")")
+		}
+		out.Credentials = append(out.Credentials, w)
+	}
+	for _, w := range report.Workspaces {
+		out.Workspaces = append(out.Workspaces, client.WorkspaceCheck{
+			Slug: orElse(w.Slug, w.Wanted), Name: w.Name, Found: w.Found, Near: w.Near, Problem: w.Problem,
+		})
+	}
+	return out, nil
+}
+
+// usable refuses a connection that could read nothing: with a credential that is not accepted or a workspace that is
+// not there, before anything is stored. A credential that merely lacks a right is kept, with what it lacks.
+func usable(c client.Check) error {
+	for _, k := range c.Credentials {
+		if !k.Valid {
+			return fault.New(fault.Invalid, "Bitbucket does not accept a credential: %s", orElse(k.Problem, k.Name)).
+				With("%s", orElse(k.Remedy, "check the secret; nothing was stored"))
+		}
+	}
+	for _, w := range c.Workspaces {
+		if !w.Found {
+			err := fault.New(fault.Invalid, "there is no workspace %q, or no credential of this connection sees it", w.Slug)
+			if len(w.Near) > 0 {
+				return err.With("did you mean %s? Nothing was stored", list(w.Near))
+			}
+			return err.With("check the name in the address bar after bitbucket.org/; nothing was stored")
+		}
+	}
+	return nil
+}
+
+// keepVerdicts stores what a check found beside each credential, in the order in which they were checked.
+func (s *Server) keepVerdicts(ctx context.Context, conn store.Connection, c client.Check) error {
+	stored, err := s.Store.Credentials(ctx, conn.ID)
+	if err != nil {
+		return err
+	}
+	byPrincipal := map[string]client.CredentialCheck{}
+	for _, k := range c.Credentials {
+		byPrincipal[k.Name] = k
+	}
+	for _, k := range stored {
+		if found, ok := byPrincipal[bitbucketCredential(k).Name()]; ok {
+			if err := s.Store.SetVerdict(ctx, k.ID, verdict(found)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func verdict(c client.CredentialCheck) store.Verdict {
+	return store.Verdict{Valid: c.Valid, Principal: c.Principal, Scopes: c.Scopes, Missing: c.Missing, Problem: c.Problem}
+}
+
+func bitbucketCredential(k store.Credential) bitbucket.Credential {
+	return bitbucket.Credential{
+		Role: bitbucket.Role(k.Role), Kind: bitbucket.Kind(k.Kind), Identity: k.Identity, Secret: bitbucket.Secret(k.Secret),
+	}
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+func list(names []string) string {
+	out := ""
+	for i, n := range names {
+		if i > 0 {
+			out += " or "
+		}
+		out += n
+	}
+	return out
+}

@@ -1,0 +1,298 @@
+package api
+
+import (
+	"context"
+	"strings"
+
+	"github.com/windlass-hq/windlass/client"
+	"github.com/windlass-hq/windlass/internal/fault"
+	"github.com/windlass-hq/windlass/internal/job"
+	"github.com/windlass-hq/windlass/internal/store"
+)
+
+type nameIn struct {
+	Name string `path:"name" maxLength:"100"`
+}
+
+func (s *Server) listConnections(ctx context.Context, _ *struct{}) (*body[client.List[client.Connection]], error) {
+	all, err := s.Store.Connections(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := client.List[client.Connection]{Items: []client.Connection{}}
+	for _, c := range all {
+		w, err := s.connection(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		out.Items = append(out.Items, w)
+	}
+	return &body[client.List[client.Connection]]{out}, nil
+}
+
+type createIn struct{ Body client.NewConnection }
+
+func (s *Server) createConnection(ctx context.Context, in *createIn) (*body[client.Connected], error) {
+	n := in.Body
+	if _, err := s.Store.Connection(ctx, n.Name); err == nil {
+		return nil, fault.New(fault.Conflict, "there is a connection %q already", n.Name).
+			With("use another name, or change that one: windlass connection edit %s", n.Name)
+	} else if !fault.Is(err, fault.NotFound) {
+		return nil, err
+	}
+	if n.Interval == "" {
+		n.Interval = "1h"
+	}
+	if _, err := job.ParseInterval(n.Interval); err != nil {
+		return nil, err
+	}
+	set, warnings, err := checkSettings(n.Settings)
+	if err != nil {
+		return nil, err
+	}
+	conn := store.Connection{
+		Name: n.Name, Product: n.Product, AccountName: n.AccountName, TagAccountName: n.TagAccountName,
+		Description: n.Description, Interval: n.Interval, Settings: map[string]string{},
+	}
+	if conn.AccountName == "" {
+		conn.AccountName = n.Name
+	}
+	for k, v := range set {
+		if v != nil {
+			conn.Settings[k] = *v
+		}
+	}
+	credentials := make([]store.Credential, len(n.Credentials))
+	for i, k := range n.Credentials {
+		credentials[i] = newCredential(k)
+	}
+	check, err := s.checkLive(ctx, conn, credentials)
+	if err != nil {
+		return nil, err
+	}
+	check.Warnings = append(check.Warnings, warnings...)
+	if err := usable(check); err != nil {
+		return nil, err
+	}
+	conn, err = s.Store.CreateConnection(ctx, conn, credentials)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.keepVerdicts(ctx, conn, check); err != nil {
+		return nil, err
+	}
+	w, err := s.connection(ctx, conn)
+	return &body[client.Connected]{client.Connected{Connection: w, Check: check}}, err
+}
+
+func (s *Server) getConnection(ctx context.Context, in *nameIn) (*body[client.ConnectionDetail], error) {
+	c, err := s.Store.Connection(ctx, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	out := client.ConnectionDetail{Credentials: []client.Credential{}, Scopes: map[string]int{}}
+	if out.Connection, err = s.connection(ctx, c); err != nil {
+		return nil, err
+	}
+	credentials, err := s.Store.Credentials(ctx, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range credentials {
+		out.Credentials = append(out.Credentials, credential(k))
+	}
+	if out.Objects, err = s.Store.CountByType(ctx, &c.ID); err != nil {
+		return nil, err
+	}
+	scopes, err := s.Store.Scopes(ctx, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, sc := range scopes {
+		if sc.State != "" {
+			out.Scopes[string(sc.State)]++
+		}
+	}
+	held, err := s.Store.HeldClosings(ctx, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range held {
+		out.Held += len(h.Members)
+	}
+	return &body[client.ConnectionDetail]{out}, nil
+}
+
+type updateIn struct {
+	nameIn
+	Body client.ConnectionUpdate
+}
+
+func (s *Server) updateConnection(ctx context.Context, in *updateIn) (*body[client.Connection], error) {
+	c, err := s.Store.Connection(ctx, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	u := in.Body
+	if u.Interval != nil {
+		if _, err := job.ParseInterval(*u.Interval); err != nil {
+			return nil, err
+		}
+	}
+	set, _, err := checkSettings(u.Settings)
+	if err != nil {
+		return nil, err
+	}
+	c, err = s.Store.UpdateConnection(ctx, c.ID, store.ConnectionUpdate{
+		AccountName: u.AccountName, TagAccountName: u.TagAccountName, Description: u.Description, Interval: u.Interval, Settings: set,
+	})
+	if err != nil {
+		return nil, err
+	}
+	w, err := s.connection(ctx, c)
+	return &body[client.Connection]{w}, err
+}
+
+func (s *Server) previewRemoval(ctx context.Context, in *nameIn) (*body[client.Removal], error) {
+	p, err := s.Store.PreviewRemoval(ctx, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	credentials, err := s.Store.Credentials(ctx, p.Connection.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &body[client.Removal]{client.Removal{
+		Connection: in.Name, Closes: orNone(p.Closes), Stays: orNone(p.Keeps), Credentials: len(credentials), Runs: p.Runs,
+	}}, nil
+}
+
+func (s *Server) deleteConnection(ctx context.Context, in *nameIn) (*none, error) {
+	_, err := s.Store.RemoveConnection(ctx, in.Name)
+	return nil, err
+}
+
+func (s *Server) testConnection(ctx context.Context, in *nameIn) (*body[client.Check], error) {
+	c, err := s.Store.Connection(ctx, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	credentials, err := s.Store.Credentials(ctx, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	check, err := s.checkLive(ctx, c, credentials)
+	if err != nil {
+		return nil, err
+	}
+	return &body[client.Check]{check}, s.keepVerdicts(ctx, c, check)
+}
+
+func (s *Server) listCredentials(ctx context.Context, in *nameIn) (*body[client.List[client.Credential]], error) {
+	c, err := s.Store.Connection(ctx, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.Store.Credentials(ctx, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := client.List[client.Credential]{Items: []client.Credential{}}
+	for _, k := range all {
+		out.Items = append(out.Items, credential(k))
+	}
+	return &body[client.List[client.Credential]]{out}, nil
+}
+
+type credentialIn struct {
+	nameIn
+	Body client.NewCredential
+}
+
+func (s *Server) createCredential(ctx context.Context, in *credentialIn) (*body[client.Credential], error) {
+	c, err := s.Store.Connection(ctx, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	old, err := s.Store.Credentials(ctx, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	k := newCredential(in.Body)
+	for _, o := range old {
+		if o.Kind == k.Kind && o.Identity == k.Identity && o.Secret == k.Secret && o.Role == k.Role {
+			return nil, fault.New(fault.Conflict, "the connection %q has this credential already (number %d)", c.Name, o.ID)
+		}
+	}
+	check, err := s.checkLive(ctx, c, []store.Credential{k})
+	if err != nil {
+		return nil, err
+	}
+	if err := usable(check); err != nil {
+		return nil, err
+	}
+	k.ConnectionID = c.ID
+	if k, err = s.Store.AddCredential(ctx, k); err != nil {
+		return nil, err
+	}
+	v := verdict(check.Credentials[0])
+	k.Verdict = &v
+	if err := s.Store.SetVerdict(ctx, k.ID, v); err != nil {
+		return nil, err
+	}
+	return &body[client.Credential]{credential(k)}, nil
+}
+
+type credentialIDIn struct {
+	nameIn
+	ID int64 `path:"id" minimum:"1"`
+}
+
+func (s *Server) deleteCredential(ctx context.Context, in *credentialIDIn) (*none, error) {
+	c, err := s.Store.Connection(ctx, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.Store.RemoveCredential(ctx, c.ID, in.ID)
+}
+
+// connection is the wire form of a stored one, with its newest run.
+func (s *Server) connection(ctx context.Context, c store.Connection) (client.Connection, error) {
+	out := client.Connection{
+		Name: c.Name, Product: c.Product, AccountName: c.AccountName, TagAccountName: c.TagAccountName,
+		Description: c.Description, Interval: c.Interval, Settings: c.Settings, CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
+	}
+	if out.Settings == nil {
+		out.Settings = map[string]string{}
+	}
+	runs, err := s.Store.Runs(ctx, store.RunFilter{Connection: c.ID, Limit: 1})
+	if err != nil || len(runs) == 0 {
+		return out, err
+	}
+	r, err := run(runs[0], c.Name)
+	out.LastRun = &r
+	return out, err
+}
+
+func newCredential(n client.NewCredential) store.Credential {
+	return store.Credential{Role: n.Role, Kind: n.Kind, Identity: strings.TrimSpace(n.Identity), Secret: strings.TrimSpace(n.Secret)}
+}
+
+func credential(k store.Credential) client.Credential {
+	out := client.Credential{
+		ID: k.ID, Role: k.Role, Kind: k.Kind, Identity: k.Identity, CreatedAt: k.CreatedAt, ExpiresAt: k.ExpiresAt, CheckedAt: k.CheckedAt,
+	}
+	if v := k.Verdict; v != nil {
+		out.Verdict = &client.CredentialCheck{
+			Name: k.Kind, Valid: v.Valid, Principal: v.Principal, Scopes: v.Scopes, Missing: v.Missing, Problem: v.Problem,
+		}
+	}
+	return out
+}
+
+func orNone(m map[string]int) map[string]int {
+	if m == nil {
+		return map[string]int{}
+	}
+	return m
+}

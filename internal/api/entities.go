@@ -1,0 +1,57 @@
+package api
+
+import (
+	"context"
+
+	"github.com/windlass-hq/windlass/client"
+)
+
+type entityIn struct {
+	Key string `path:"key" maxLength:"2000" doc:"Key of the entity, percent-encoded."`
+	At  string `query:"at" doc:"Past moment: RFC 3339, a date, or a time ago such as 7d."`
+}
+
+func (s *Server) getEntity(ctx context.Context, in *entityIn) (*body[client.Entity], error) {
+	at, err := s.moment(in.At)
+	if err != nil {
+		return nil, err
+	}
+	e, err := s.Store.Entity(ctx, in.Key, at)
+	if err != nil {
+		return nil, err
+	}
+	accounts, err := s.Store.AccountNames(ctx, []int64{e.ID})
+	if err != nil {
+		return nil, err
+	}
+	return &body[client.Entity]{client.Entity{
+		Key: e.Key, Type: e.Type, Classes: orEmpty(e.Classes), Name: e.Name, Properties: properties(e.Properties), Home: e.Home,
+		Source: string(e.Source), Version: e.Version, ValidFrom: e.ValidFrom, Accounts: orEmpty(accounts[e.ID]),
+	}}, nil
+}
+
+type keyIn struct {
+	Key string `path:"key" maxLength:"2000" doc:"Key of the entity, percent-encoded."`
+}
+
+func (s *Server) history(ctx context.Context, in *keyIn) (*body[client.List[client.Version]], error) {
+	all, err := s.Store.History(ctx, in.Key)
+	if err != nil {
+		return nil, err
+	}
+	out := client.List[client.Version]{Items: []client.Version{}}
+	for _, v := range all {
+		out.Items = append(out.Items, client.Version{
+			Version: v.Version, ValidFrom: v.ValidFrom, ValidTo: v.ValidTo, Reason: v.Reason, Cause: v.Cause,
+			Name: v.Name, Properties: properties(v.Properties),
+		})
+	}
+	return &body[client.List[client.Version]]{out}, nil
+}
+
+func properties(p map[string]any) map[string]any {
+	if p == nil {
+		return map[string]any{}
+	}
+	return p
+}

@@ -1,0 +1,132 @@
+package api
+
+import (
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/windlass-hq/windlass/internal/bitbucket"
+	"github.com/windlass-hq/windlass/internal/config"
+	"github.com/windlass-hq/windlass/internal/fault"
+)
+
+// setting is one option of a connection.
+type setting struct {
+	name  string
+	check func(string) error
+	unset string // value that means the same as leaving it out
+	// dormant says what will use it where this version does not, so that nobody waits for an effect.
+	dormant string
+}
+
+// settings returns every option of a Cloud connection.
+func settings() []setting {
+	return []setting{
+		{name: "workspaces", check: workspaceList},
+		{name: "api-url", check: originOf("api-url")},
+		{name: "site-url", check: originOf("site-url")},
+		{name: "pull-requests", check: oneOf("true", "false"), unset: "true"},
+		{name: "enriched-pull-requests", check: oneOf("true", "false"), unset: "false", dormant: "review detail"},
+		{name: "permissions", check: oneOf("true", "false"), unset: "true", dormant: "permissions"},
+		{name: "history", check: history, unset: "all"},
+		{name: "monitor", check: oneOf("none", "all", "projects"), unset: "none", dormant: "secret detection"},
+		{name: "history-scan", check: oneOf("true", "false"), unset: "true", dormant: "secret detection"},
+		{name: "public-url", check: originOf("public-url"), dormant: "webhooks"},
+		{name: "git-url", check: originOf("git-url"), dormant: "mirrors of git repositories"},
+		{name: "ca-file", check: readable},
+		{name: "tls-cert", check: readable},
+		{name: "tls-key", check: readable},
+		{name: "proxy", check: originOf("proxy")},
+		{name: "no-proxy", check: anything},
+		{name: "allow-http", check: oneOf("true", "false"), unset: "false"},
+	}
+}
+
+// checkSettings validates options and returns what to store and what to warn of. An empty value removes an option.
+func checkSettings(in map[string]string) (out map[string]*string, warnings []string, err error) {
+	known := map[string]setting{}
+	var names []string
+	for _, s := range settings() {
+		known[s.name] = s
+		names = append(names, s.name)
+	}
+	out = map[string]*string{}
+	for name, value := range in {
+		s, ok := known[name]
+		if !ok {
+			return nil, nil, fault.New(fault.Usage, "a connection has no option %q", name).With("known are %s", strings.Join(names, ", "))
+		}
+		value = strings.TrimSpace(value)
+		if value == "" {
+			out[name] = nil
+			continue
+		}
+		if err := s.check(value); err != nil {
+			return nil, nil, err
+		}
+		out[name] = &value
+		if s.dormant != "" && value != s.unset {
+			warnings = append(warnings, name+" is kept, but this version has no "+s.dormant+" yet")
+		}
+	}
+	slices.Sort(warnings)
+	return out, warnings, nil
+}
+
+func oneOf(values ...string) func(string) error {
+	return func(v string) error {
+		if slices.Contains(values, v) {
+			return nil
+		}
+		return fault.New(fault.Usage, "%q is none of %s", v, strings.Join(values, ", "))
+	}
+}
+
+func anything(string) error { return nil }
+
+func workspaceList(v string) error {
+	for w := range strings.SplitSeq(v, ",") {
+		if w = strings.TrimSpace(w); w == "" || strings.ContainsAny(w, "/?#% ") {
+			return fault.New(fault.Usage, "%q is no list of workspaces", v).
+				With("give slugs separated by commas: the part of the address after bitbucket.org/")
+		}
+	}
+	return nil
+}
+
+// originOf checks a URL without its secrets; whether it may be plain http is decided with allow-http beside it.
+func originOf(name string) func(string) error {
+	return func(v string) error {
+		u, err := url.Parse(v)
+		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			return fault.New(fault.Usage, "%s is no http or https URL", name).With("write it like https://host/path")
+		}
+		if u.User != nil && name != "proxy" {
+			return fault.New(fault.Usage, "%s holds a user name or password: %s", name, bitbucket.MaskURL(v)).With("give them as a credential")
+		}
+		if u.User != nil {
+			return fault.New(fault.Usage, "the proxy's URL holds a user name or password, which would be stored readable").
+				With("use a proxy that needs none, or set HTTPS_PROXY for the process")
+		}
+		return nil
+	}
+}
+
+func history(v string) error {
+	if v == "none" || v == "all" {
+		return nil
+	}
+	if _, err := config.ParseDuration(v); err != nil {
+		return fault.New(fault.Usage, "%q does not say how far back pull requests go", v).With("use none, all, or a time such as 90d")
+	}
+	return nil
+}
+
+func readable(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fault.Wrap(err, fault.Usage, "a file of the connection cannot be read").With("the path must be readable by the server's user")
+	}
+	return f.Close()
+}

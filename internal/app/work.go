@@ -1,0 +1,81 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/windlass-hq/windlass/internal/fault"
+	"github.com/windlass-hq/windlass/internal/graph"
+	"github.com/windlass-hq/windlass/internal/job"
+	"github.com/windlass-hq/windlass/internal/store"
+	"github.com/windlass-hq/windlass/internal/sync"
+)
+
+// slice is how long background work keeps a connection before it lets others in.
+const slice = 10 * time.Second
+
+// workers are what runs in the background: the runs that are due, and the pull requests that they leave behind.
+func (a *App) workers() []job.Worker {
+	lane := func(t job.Task) string { return "connection/" + t.Stars[0] }
+	return []job.Worker{
+		{Kind: "sync", Pattern: "connection/*/sync", Lane: lane, Priority: 1, Work: a.workSync},
+		{Kind: "backlog", Pattern: "connection/*/backlog", Lane: lane, Background: true, Priority: 3, Work: a.workBacklog},
+	}
+}
+
+func (a *App) workSync(ctx context.Context, t job.Task) error {
+	conn, err := a.connectionOf(ctx, t)
+	if err != nil {
+		return job.GiveUp(err)
+	}
+	stop := context.AfterFunc(ctx, func() { a.runs.cancelOf(conn.ID) })
+	defer stop()
+	_, err = a.runs.do(conn, sync.RunOptions{Cause: graph.Cause{Kind: "run"}}, func(int64) {})
+	return verdict(ctx, err)
+}
+
+func (a *App) workBacklog(ctx context.Context, t job.Task) error {
+	conn, err := a.connectionOf(ctx, t)
+	if err != nil {
+		return job.GiveUp(err)
+	}
+	done, err := a.sync.Backlog(ctx, conn.Name, slice, nil)
+	if err == nil && !done {
+		return job.Snooze(askAgain) // so that who waits for the connection gets in
+	}
+	return verdict(ctx, err)
+}
+
+// verdict says whether trying again helps: not where a person must act first, since the next run is due anyway.
+func verdict(ctx context.Context, err error) error {
+	switch fault.CodeOf(err) {
+	case "":
+		return nil
+	case fault.Conflict:
+		return job.Snooze(time.Second)
+	case fault.Invalid, fault.Usage, fault.Unauthorized, fault.Denied, fault.NotFound:
+		if ctx.Err() == nil {
+			return job.GiveUp(err)
+		}
+	}
+	return err
+}
+
+func (a *App) connectionOf(ctx context.Context, t job.Task) (store.Connection, error) {
+	id, err := strconv.ParseInt(t.Stars[0], 10, 64)
+	if err != nil {
+		return store.Connection{}, fmt.Errorf("the row of work %s names no connection", t.Name)
+	}
+	all, err := a.store.Connections(ctx)
+	if err != nil {
+		return store.Connection{}, err
+	}
+	for _, c := range all {
+		if c.ID == id {
+			return c, nil
+		}
+	}
+	return store.Connection{}, fault.New(fault.NotFound, "the connection with id %d was removed", id)
+}

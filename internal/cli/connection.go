@@ -1,0 +1,332 @@
+package cli
+
+import (
+	"bufio"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/windlass-hq/windlass/client"
+	"github.com/windlass-hq/windlass/internal/fault"
+)
+
+type connectionCmd struct {
+	List       connectionListCmd   `cmd:"" help:"List all connections."`
+	Show       connectionShowCmd   `cmd:"" help:"Show everything about one connection."`
+	Test       connectionTestCmd   `cmd:"" help:"Check the credentials of a connection live."`
+	Edit       connectionEditCmd   `cmd:"" help:"Change a connection."`
+	Remove     connectionRemoveCmd `cmd:"" help:"Remove a connection, its credentials and what only it sees."`
+	Credential credentialCmd       `cmd:"" help:"Look after the credentials of a connection."`
+}
+
+type connectionListCmd struct{ listing }
+
+// Help implements kong.HelpProvider.
+func (connectionListCmd) Help() string { return "Example:\n  windlass connection list -o json" }
+
+// Run lists.
+func (c connectionListCmd) Run(s *session) error {
+	return s.with(func(d door) error {
+		list, err := d.Connections(s.ctx)
+		if err != nil {
+			return err
+		}
+		rows := make([][]string, len(list))
+		for i, n := range list {
+			status, when := "never read", ""
+			if n.LastRun != nil {
+				status, when = n.LastRun.Status, moment(n.LastRun.StartedAt)
+			}
+			rows[i] = []string{n.Name, n.Product, n.Settings["workspaces"], n.AccountName, n.Interval, status, when, n.Description}
+		}
+		return c.print(s.Out, list, []string{"name", "product", "workspaces", "account", "interval", "last run", "started", "description"}, rows)
+	})
+}
+
+type connectionShowCmd struct {
+	Name string `arg:"" help:"Name of the connection."`
+	listing
+}
+
+// Help implements kong.HelpProvider.
+func (connectionShowCmd) Help() string { return "Example:\n  windlass connection show acme" }
+
+// Run shows.
+func (c connectionShowCmd) Run(s *session) error {
+	return s.with(func(d door) error {
+		n, err := d.Connection(s.ctx, c.Name)
+		if err != nil {
+			return err
+		}
+		rows := [][]string{
+			{"name", n.Name}, {"product", n.Product}, {"account name", n.AccountName + tagged(n.TagAccountName)},
+			{"description", n.Description}, {"interval", n.Interval}, {"created", moment(n.CreatedAt)},
+		}
+		for _, k := range slices.Sorted(maps.Keys(n.Settings)) {
+			rows = append(rows, []string{k, n.Settings[k]})
+		}
+		for _, k := range n.Credentials {
+			rows = append(rows, []string{fmt.Sprintf("credential %d", k.ID), describe(k)})
+		}
+		if r := n.LastRun; r != nil {
+			rows = append(rows, []string{"last run", fmt.Sprintf("%d %s, started %s", r.ID, r.Status, moment(r.StartedAt))})
+		}
+		rows = append(rows, []string{"objects", counts(n.Objects)}, []string{"listings", counts(n.Scopes)})
+		if n.Held > 0 {
+			rows = append(rows, []string{"held closings", fmt.Sprintf("%d; see windlass runs %s", n.Held, n.Name)})
+		}
+		return c.print(s.Out, n, []string{"what", "value"}, rows)
+	})
+}
+
+func tagged(shown bool) string {
+	if shown {
+		return ""
+	}
+	return " (tag.AccountName is not shown)"
+}
+
+func describe(k client.Credential) string {
+	parts := []string{k.Kind}
+	if k.Identity != "" {
+		parts = append(parts, k.Identity)
+	}
+	if k.Role != "" {
+		parts = append(parts, "for "+k.Role)
+	}
+	if v := k.Verdict; v != nil {
+		switch {
+		case !v.Valid:
+			parts = append(parts, "refused: "+v.Problem)
+		case len(v.Missing) > 0:
+			parts = append(parts, "lacks "+strings.Join(v.Missing, ", "))
+		default:
+			parts = append(parts, "works"+as(v.Principal))
+		}
+	}
+	if k.ExpiresAt != nil {
+		parts = append(parts, "expires "+moment(*k.ExpiresAt))
+	}
+	return strings.Join(parts, ", ")
+}
+
+type connectionTestCmd struct {
+	Name   string `arg:"" help:"Name of the connection."`
+	Output string `short:"o" enum:"table,json" default:"table" help:"Form of the output: table or json." placeholder:"FORM"`
+}
+
+// Help implements kong.HelpProvider.
+func (connectionTestCmd) Help() string {
+	return "Ends with 1 when something that is wanted cannot be read.\n\nExample:\n  windlass connection test acme"
+}
+
+// Run tests.
+func (c connectionTestCmd) Run(s *session) error {
+	return s.with(func(d door) error {
+		check, err := d.TestConnection(s.ctx, c.Name)
+		if err != nil {
+			return err
+		}
+		if c.Output == "json" {
+			if err := printJSON(s.Out, check); err != nil {
+				return err
+			}
+		} else {
+			printCheck(s, check)
+		}
+		if !check.OK {
+			return silent{fault.New(fault.Denied, "the connection does not work fully")}
+		}
+		return nil
+	})
+}
+
+type connectionEditCmd struct {
+	Name                 string            `arg:"" help:"Name of the connection."`
+	AccountName          *string           `help:"What tag.AccountName says." placeholder:"NAME"`
+	TagAccountName       *bool             `negatable:"" help:"Show tag.AccountName."`
+	Description          *string           `help:"What it is, for people." placeholder:"TEXT"`
+	Interval             *string           `help:"How often it is read." placeholder:"TIME"`
+	Workspace            *string           `help:"Workspaces by slug, separated by commas, or all." placeholder:"W,…"`
+	APIURL               *string           `name:"api-url" help:"URL of the API." placeholder:"URL"`
+	SiteURL              *string           `name:"site-url" help:"URL of the site." placeholder:"URL"`
+	PullRequests         *string           `help:"Read pull requests: true or false." placeholder:"BOOL"`
+	EnrichedPullRequests *string           `help:"Read review detail: true or false." placeholder:"BOOL"`
+	Permissions          *string           `help:"Read permissions: true or false." placeholder:"BOOL"`
+	History              *string           `help:"How far back pull requests go: none, all, or a time." placeholder:"TIME"`
+	Set                  map[string]string `help:"Any other option; an empty value removes it." placeholder:"KEY=VALUE"`
+}
+
+// Help implements kong.HelpProvider.
+func (connectionEditCmd) Help() string {
+	return "Only what is given changes.\n\nExamples:\n  windlass connection edit acme --interval 4h\n  windlass connection edit acme --set proxy="
+}
+
+// Run changes.
+func (c connectionEditCmd) Run(s *session) error {
+	u := client.ConnectionUpdate{
+		AccountName: c.AccountName, TagAccountName: c.TagAccountName, Description: c.Description, Interval: c.Interval,
+		Settings: map[string]string{},
+	}
+	for name, v := range map[string]*string{
+		"api-url": c.APIURL, "site-url": c.SiteURL, "pull-requests": c.PullRequests,
+		"enriched-pull-requests": c.EnrichedPullRequests, "permissions": c.Permissions, "history": c.History,
+	} {
+		if v != nil {
+			u.Settings[name] = *v
+		}
+	}
+	if c.Workspace != nil {
+		w := strings.Join(split(*c.Workspace), ",")
+		if w == "all" {
+			w = ""
+		}
+		u.Settings["workspaces"] = w
+	}
+	maps.Copy(u.Settings, c.Set)
+	if len(u.Settings) == 0 && u.AccountName == nil && u.TagAccountName == nil && u.Description == nil && u.Interval == nil {
+		return fault.New(fault.Usage, "nothing to change was given").With("windlass connection edit --help lists what can change")
+	}
+	return s.with(func(d door) error {
+		n, err := d.UpdateConnection(s.ctx, c.Name, u)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(s.Out, "Changed %s.\n", n.Name)
+		return nil
+	})
+}
+
+type connectionRemoveCmd struct {
+	Name string `arg:"" help:"Name of the connection."`
+	Yes  bool   `help:"Do not ask."`
+}
+
+// Help implements kong.HelpProvider.
+func (connectionRemoveCmd) Help() string {
+	return "Shows what goes and what stays, and asks. History is kept.\n\nExample:\n  windlass connection remove acme"
+}
+
+// Run removes.
+func (c connectionRemoveCmd) Run(s *session) error {
+	return s.with(func(d door) error {
+		p, err := d.PreviewRemoval(s.ctx, c.Name)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(s.Out, "Removing %s\n  closes:  %s (their history stays)\n  keeps:   %s, which other connections see too; %s and the ledger, as evidence\n  deletes: %s\n",
+			p.Connection, counts(p.Closes), counts(p.Stays), many(p.Runs, "run"), many(p.Credentials, "credential"))
+		if !c.Yes {
+			ok, err := s.confirm("Remove " + c.Name + "?")
+			if err != nil {
+				return err
+			}
+			if !ok {
+				fmt.Fprintln(s.Out, "Nothing was removed.")
+				return silent{fault.New(fault.Canceled, "not confirmed")}
+			}
+		}
+		if err := d.RemoveConnection(s.ctx, c.Name); err != nil {
+			return err
+		}
+		fmt.Fprintf(s.Out, "Removed %s.\n", c.Name)
+		return nil
+	})
+}
+
+// confirm asks a question that only yes answers. Without a terminal it is a usage error.
+func (s *session) confirm(question string) (bool, error) {
+	if !s.Terminal {
+		return false, fault.New(fault.Usage, "this needs a confirmation, and there is no terminal to ask on").With("add --yes")
+	}
+	fmt.Fprintf(s.Err, "%s [yes/no] ", question)
+	line, err := bufio.NewReader(s.In).ReadString('\n')
+	if err != nil && line == "" {
+		return false, nil
+	}
+	answer := strings.ToLower(strings.TrimSpace(line))
+	return answer == "yes" || answer == "y", nil
+}
+
+type credentialCmd struct {
+	Add    credentialAddCmd    `cmd:"" help:"Add a credential."`
+	List   credentialListCmd   `cmd:"" help:"List the credentials, without their secrets."`
+	Remove credentialRemoveCmd `cmd:"" help:"Remove a credential."`
+}
+
+type credentialAddCmd struct {
+	Name string `arg:"" help:"Name of the connection."`
+	Role string `enum:",data,access,hooks,write" default:"" help:"What it is for: data, access, hooks or write; everything it can do where absent." placeholder:"ROLE"`
+	credentialFlags
+}
+
+// Help implements kong.HelpProvider.
+func (credentialAddCmd) Help() string {
+	return "Example:\n  windlass connection credential add acme --role access --token @token.txt"
+}
+
+// Run adds.
+func (c credentialAddCmd) Run(s *session) error {
+	creds, err := c.read(s, c.Role)
+	if err != nil {
+		return err
+	}
+	return s.with(func(d door) error {
+		for _, n := range creds {
+			k, err := d.AddCredential(s.ctx, c.Name, n)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(s.Out, "Added credential %d: %s\n", k.ID, describe(k))
+		}
+		return nil
+	})
+}
+
+type credentialListCmd struct {
+	Name string `arg:"" help:"Name of the connection."`
+	listing
+}
+
+// Help implements kong.HelpProvider.
+func (credentialListCmd) Help() string {
+	return "Example:\n  windlass connection credential list acme"
+}
+
+// Run lists.
+func (c credentialListCmd) Run(s *session) error {
+	return s.with(func(d door) error {
+		list, err := d.Credentials(s.ctx, c.Name)
+		if err != nil {
+			return err
+		}
+		rows := make([][]string, len(list))
+		for i, k := range list {
+			rows[i] = []string{strconv.FormatInt(k.ID, 10), orElse(k.Role, "any"), k.Kind, k.Identity, moment(k.CreatedAt), momentOf(k.CheckedAt), describe(k)}
+		}
+		return c.print(s.Out, list, []string{"id", "role", "kind", "identity", "added", "checked", "verdict"}, rows)
+	})
+}
+
+type credentialRemoveCmd struct {
+	Name string `arg:"" help:"Name of the connection."`
+	ID   int64  `arg:"" help:"Id of the credential, as the list shows it."`
+}
+
+// Help implements kong.HelpProvider.
+func (credentialRemoveCmd) Help() string {
+	return "Example:\n  windlass connection credential remove acme 3"
+}
+
+// Run removes.
+func (c credentialRemoveCmd) Run(s *session) error {
+	return s.with(func(d door) error {
+		if err := d.RemoveCredential(s.ctx, c.Name, c.ID); err != nil {
+			return err
+		}
+		fmt.Fprintf(s.Out, "Removed credential %d of %s.\n", c.ID, c.Name)
+		return nil
+	})
+}

@@ -1,0 +1,164 @@
+package cli
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+)
+
+// listing is the flag of every command that lists.
+type listing struct {
+	Output string `short:"o" enum:"table,json,csv" default:"table" help:"Form of the output: table, json or csv." placeholder:"FORM"`
+}
+
+// print writes rows in the chosen form; value is what json prints.
+func (l listing) print(w io.Writer, value any, header []string, rows [][]string) error {
+	switch l.Output {
+	case "json":
+		return printJSON(w, value)
+	case "csv":
+		c := csv.NewWriter(w)
+		if err := c.Write(header); err != nil {
+			return err
+		}
+		for _, r := range rows {
+			if err := c.Write(harmless(r)); err != nil {
+				return err
+			}
+		}
+		c.Flush()
+		return c.Error()
+	}
+	return printTable(w, header, rows)
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+func printTable(w io.Writer, header []string, rows [][]string) error {
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	line := func(cells []string) {
+		clean := make([]string, len(cells))
+		for i, c := range cells {
+			clean[i] = printable(c)
+		}
+		fmt.Fprintln(t, strings.TrimRight(strings.Join(clean, "\t"), " "))
+	}
+	if header != nil {
+		upper := make([]string, len(header))
+		for i, h := range header {
+			upper[i] = strings.ToUpper(h)
+		}
+		line(upper)
+	}
+	for _, r := range rows {
+		line(r)
+	}
+	return t.Flush()
+}
+
+// printable keeps control characters of foreign text (titles, names) from reaching a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t' || r == '\r':
+			return ' '
+		case unicode.IsControl(r), r >= '\u202a' && r <= '\u202e', r >= '\u2066' && r <= '\u2069':
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// harmless quotes cells that a spreadsheet would run as a formula. Numbers stay what they are.
+func harmless(cells []string) []string {
+	out := make([]string, len(cells))
+	for i, c := range cells {
+		out[i] = c
+		if c != "" && strings.ContainsRune("=+-@\t\r", rune(c[0])) {
+			if _, err := strconv.ParseFloat(c, 64); err != nil {
+				out[i] = "'" + c
+			}
+		}
+	}
+	return out
+}
+
+// cell shows one value of a query's row.
+func cell(v any) string {
+	switch x := v.(type) {
+	case nil:
+		return ""
+	case string:
+		return x
+	case bool:
+		return strconv.FormatBool(x)
+	case json.Number:
+		return x.String()
+	case float64:
+		return strconv.FormatFloat(x, 'f', -1, 64)
+	case []any:
+		parts := make([]string, len(x))
+		for i, e := range x {
+			parts[i] = cell(e)
+		}
+		return strings.Join(parts, ", ")
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(b)
+}
+
+// counts shows numbers by name, such as "3 bitbucket_repo, 1 bitbucket_user".
+func counts(m map[string]int) string {
+	if len(m) == 0 {
+		return "none"
+	}
+	var parts []string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		parts = append(parts, fmt.Sprintf("%s %s", thousands(int64(m[k])), k))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// thousands writes a number as people read it: 12,345.
+func thousands(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	sign := ""
+	if n < 0 {
+		sign, s = "-", s[1:]
+	}
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return sign + s
+}
+
+// moment shows a time in the reader's zone.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Local().Format("2006-01-02 15:04:05")
+}
+
+func momentOf(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return moment(*t)
+}

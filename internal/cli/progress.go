@@ -1,0 +1,126 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/windlass-hq/windlass/client"
+)
+
+// progress shows how far a run is: one line that is written over on a terminal, else a plain line per phase and every
+// few seconds, always on Err.
+type progress struct {
+	s     *session
+	label string
+
+	mu      sync.Mutex
+	start   time.Time
+	last    time.Time // when something was shown
+	phase   string
+	current client.Progress
+	shown   bool // a line stands on the terminal and must be cleared
+	stop    chan struct{}
+	stopped sync.WaitGroup
+}
+
+const (
+	firstLine  = time.Second            // what is faster shows nothing
+	repaint    = 100 * time.Millisecond // on a terminal
+	plainEvery = 5 * time.Second        // elsewhere
+)
+
+func (s *session) progress(label string) *progress {
+	p := &progress{s: s, label: label, start: s.Now(), stop: make(chan struct{})}
+	if s.Terminal {
+		// A countdown moves although no event comes.
+		p.stopped.Add(1)
+		go func() {
+			defer p.stopped.Done()
+			t := time.NewTicker(time.Second)
+			defer t.Stop()
+			for {
+				select {
+				case <-p.stop:
+					return
+				case <-t.C:
+					p.mu.Lock()
+					p.paint(p.s.Now())
+					p.mu.Unlock()
+				}
+			}
+		}()
+	}
+	return p
+}
+
+// show takes an event.
+func (p *progress) show(e client.Progress) {
+	if e.Phase == "done" {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.current = e
+	now := p.s.Now()
+	if p.s.Terminal {
+		if now.Sub(p.last) >= repaint {
+			p.paint(now)
+		}
+		return
+	}
+	if e.Phase != p.phase || now.Sub(p.last) >= plainEvery {
+		p.phase, p.last = e.Phase, now
+		p.s.note("%s: %s", p.label, p.text(now))
+	}
+}
+
+func (p *progress) paint(now time.Time) {
+	if p.current.Phase == "" || now.Sub(p.start) < firstLine {
+		return
+	}
+	text := []rune(printable(p.label + ": " + p.text(now)))
+	width := 80
+	if p.s.Width != nil {
+		width = max(p.s.Width(), 20)
+	}
+	if len(text) >= width {
+		text = append(text[:width-2], '…')
+	}
+	fmt.Fprintf(p.s.Err, "\r\x1b[K%s", string(text))
+	p.shown, p.last = true, now
+}
+
+func (p *progress) text(now time.Time) string {
+	e := p.current
+	if e.Waiting != nil {
+		left := e.Waiting.Sub(now).Round(time.Second)
+		return fmt.Sprintf("%s; goes on at %s (in %s)", e.Message, e.Waiting.Local().Format("15:04:05"), max(left, 0))
+	}
+	var b strings.Builder
+	b.WriteString(e.Phase)
+	if e.Total > 0 {
+		fmt.Fprintf(&b, " %s of %s", thousands(int64(e.Done)), thousands(int64(e.Total)))
+	}
+	fmt.Fprintf(&b, ", %s calls", thousands(e.Calls))
+	if e.Objects > 0 {
+		fmt.Fprintf(&b, ", %s objects", thousands(int64(e.Objects)))
+	}
+	if e.Message != "" {
+		b.WriteString(", " + e.Message)
+	}
+	if e.Scope != "" {
+		b.WriteString(", " + e.Scope)
+	}
+	return b.String()
+}
+
+// end clears the line.
+func (p *progress) end() {
+	close(p.stop)
+	p.stopped.Wait()
+	if p.shown {
+		fmt.Fprint(p.s.Err, "\r\x1b[K")
+	}
+}

@@ -1,0 +1,140 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/windlass-hq/windlass/internal/bitbucket/sandbox"
+	"github.com/windlass-hq/windlass/internal/config"
+	"github.com/windlass-hq/windlass/internal/fault"
+)
+
+// worldFlags say what a sandbox holds.
+type worldFlags struct {
+	Repos        int    `default:"24" help:"Repositories." placeholder:"N"`
+	PullRequests int    `default:"300" help:"Pull requests." placeholder:"N"`
+	Users        int    `default:"30" help:"Users." placeholder:"N"`
+	Seed         uint64 `default:"1" help:"The same seed gives the same data." placeholder:"N"`
+	ImportGit    string `help:"Clone of a real git repository that becomes one more repository." placeholder:"PATH"`
+}
+
+func (f worldFlags) options() sandbox.Options {
+	return sandbox.Options{Seed: f.Seed, Repositories: f.Repos, PullRequests: f.PullRequests, Users: f.Users, ImportGit: f.ImportGit}
+}
+
+type sandboxCmd struct {
+	Listen string `default:"127.0.0.1:7990" help:"Address." placeholder:"HOST:PORT"`
+	worldFlags
+	Latency   time.Duration `help:"Time added to every answer." placeholder:"TIME"`
+	RateLimit string        `enum:",off,hour" default:"off" help:"Enforce the real rolling-hour limits: off or hour." placeholder:"WHICH"`
+	Allowance int           `help:"Calls per hour and credential, instead of 1,000." placeholder:"N"`
+	Faults    string        `help:"Faults to begin with, as JSON: @FILE or the text." placeholder:"JSON"`
+	PublicURL string        `name:"public-url" help:"Scheme and host that links carry instead of its own." placeholder:"URL"`
+}
+
+// Help implements kong.HelpProvider.
+func (sandboxCmd) Help() string {
+	return `Bitbucket Cloud is at /cloud (API at /cloud/2.0). Its workspace is acme; credentials are sandbox-key with
+sandbox-secret, sandbox-key-2 with sandbox-secret-2, and so on. GET /sandbox/stats counts requests and objects.
+
+Example:
+  windlass sandbox --repos 100 --pull-requests 2000
+  windlass connect cloud try --workspace acme --api-url http://127.0.0.1:7990/cloud/2.0 --client-key sandbox-key`
+}
+
+// Run serves a sandbox until the context ends.
+func (c sandboxCmd) Run(s *session) error {
+	o := c.options()
+	o.Latency, o.RateLimit, o.PublicURL, o.Clock = c.Latency, c.RateLimit == "hour", c.PublicURL, s.Now
+	o.Limits.API = c.Allowance
+	faults, err := readFaults(c.Faults)
+	if err != nil {
+		return err
+	}
+	o.Faults = faults
+	b, err := startSandbox(s.ctx, o, c.Listen)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.Out, "Sandbox of Bitbucket Cloud at %s/cloud/2.0, workspace acme, client key sandbox-key, secret sandbox-secret\n", b.url)
+	select {
+	case <-s.ctx.Done():
+	case err = <-b.failed:
+	}
+	if closing := b.stop(); err == nil {
+		err = closing
+	}
+	return err
+}
+
+func readFaults(flag string) ([]sandbox.Fault, error) {
+	if flag == "" {
+		return nil, nil
+	}
+	text := flag
+	if path, ok := strings.CutPrefix(flag, "@"); ok {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fault.Wrap(err, fault.Usage, "--faults: the file cannot be read")
+		}
+		text = string(b)
+	}
+	var list []sandbox.Fault
+	d := json.NewDecoder(strings.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&list); err != nil {
+		return nil, fault.Wrap(err, fault.Usage, "--faults is no JSON list of faults").
+			With(`write it like [{"kind":"status","status":503,"path":"/2.0/repositories"}]`)
+	}
+	return list, nil
+}
+
+// bench is a sandbox that is being served.
+type bench struct {
+	*sandbox.Sandbox
+	url    string
+	server *http.Server
+	failed chan error
+}
+
+func startSandbox(ctx context.Context, o sandbox.Options, address string) (*bench, error) {
+	if !config.Loopback(address) {
+		return nil, fault.New(fault.Usage, "the sandbox listens only on this machine, not on %s: its passwords are known to everybody", address).
+			With("use 127.0.0.1 and a port")
+	}
+	world, err := sandbox.New(o)
+	if err != nil {
+		return nil, err
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, errors.Join(fault.Wrap(err, fault.Usage, "the sandbox cannot listen on %s", address).With("give another address with --listen"), world.Close())
+	}
+	b := &bench{
+		Sandbox: world, url: "http://" + l.Addr().String(), failed: make(chan error, 1),
+		server: &http.Server{Handler: world.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute},
+	}
+	go func() {
+		if err := b.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			b.failed <- fmt.Errorf("serve the sandbox: %w", err)
+		}
+	}()
+	return b, nil
+}
+
+// stop ends the sandbox; what was in flight gets a second.
+func (b *bench) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := b.server.Shutdown(ctx); err != nil {
+		_ = b.server.Close()
+	}
+	return b.Close()
+}

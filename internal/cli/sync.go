@@ -1,0 +1,196 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/windlass-hq/windlass/client"
+	"github.com/windlass-hq/windlass/internal/fault"
+)
+
+type syncCmd struct {
+	Name           string `arg:"" help:"Name of the connection."`
+	Full           bool   `help:"Read everything again, and return only when all pull requests are read."`
+	Since          string `help:"Only pull requests updated within this time, such as 24h or 30d." placeholder:"TIME"`
+	ConfirmDeletes string `help:"Go through with the held closings of a run, or with all beforehand." placeholder:"RUN|all"`
+	NoWait         bool   `help:"Save and stop instead of waiting for a spent allowance."`
+	Output         string `short:"o" enum:"table,json" default:"table" help:"Form of the output: table or json." placeholder:"FORM"`
+}
+
+// Help implements kong.HelpProvider.
+func (syncCmd) Help() string {
+	return `Ends with 0 when complete, with 1 when partial or failed. Ctrl-C saves what was read; the next sync goes on from there.
+
+Examples:
+  windlass sync acme
+  windlass sync acme --since 7d -o json
+  windlass sync acme --confirm-deletes 12`
+}
+
+// Run reads the connection.
+func (c syncCmd) Run(s *session) error {
+	return s.with(func(d door) error {
+		run, err := s.read(d, c.Name, client.RunRequest{
+			Full: c.Full, Since: c.Since, ConfirmDeletes: c.ConfirmDeletes, NoWait: c.NoWait, Drain: d.inProcess || c.Full,
+		})
+		if err != nil {
+			return err
+		}
+		if run.Summary != nil && c.Output == "json" {
+			if err := printJSON(s.Out, run.Summary); err != nil {
+				return err
+			}
+		} else if run.Summary != nil {
+			printSummary(s, *run.Summary)
+		}
+		return outcome(s, run)
+	})
+}
+
+// read starts a run, shows its progress and returns it as it ended. When this process is told to stop, so is the run.
+func (s *session) read(d door, name string, r client.RunRequest) (client.Run, error) {
+	run, err := d.StartRun(s.ctx, name, r)
+	if err != nil {
+		return run, err
+	}
+	p := s.progress(name)
+	ended, err := d.Follow(s.ctx, run.ID, p.show)
+	if s.ctx.Err() != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), 10*time.Second)
+		defer cancel()
+		if stop := d.CancelRun(ctx, run.ID); stop != nil {
+			p.end()
+			return run, errors.Join(err, stop)
+		}
+		ended, err = d.Follow(ctx, run.ID, p.show)
+	}
+	p.end()
+	return ended, err
+}
+
+// outcome turns the end of a run into the end of the command.
+func outcome(s *session, r client.Run) error {
+	switch r.Status {
+	case client.RunComplete:
+		return nil
+	case client.RunInterrupted:
+		s.note("windlass: stopped; run %d is saved as interrupted", r.ID)
+		s.note("          Go on where it stopped: windlass sync %s", r.Connection)
+	default:
+		if r.Error != "" {
+			s.note("windlass: run %d of %s is %s: %s", r.ID, r.Connection, r.Status, r.Error)
+		} else {
+			s.note("windlass: run %d of %s is %s", r.ID, r.Connection, r.Status)
+		}
+		if r.Summary != nil && r.Summary.Held > 0 {
+			s.note("          %s held because too much seemed gone at once. If that is right: windlass sync %s --confirm-deletes %d",
+				are(r.Summary.Held, "closing"), r.Connection, r.ID)
+		}
+	}
+	return silent{fault.New(fault.Unavailable, "run %d is %s", r.ID, r.Status)}
+}
+
+func are(n int, what string) string {
+	if n == 1 {
+		return "1 " + what + " is"
+	}
+	return many(n, what) + " are"
+}
+
+func printSummary(s *session, u client.Summary) {
+	rows := make([][]string, 0, len(u.Objects))
+	for _, t := range slices.Sorted(maps.Keys(u.Objects)) {
+		rows = append(rows, []string{t, thousands(int64(u.Objects[t]))})
+	}
+	_ = printTable(s.Out, []string{"type", "objects"}, rows)
+	fmt.Fprintf(s.Out, "\n%s: %s, %s calls, %.1f s; %s created, %s updated, %s deleted",
+		u.Connection, u.Status, thousands(u.Calls), u.Seconds,
+		thousands(int64(u.Changes.Created)), thousands(int64(u.Changes.Updated)), thousands(int64(u.Changes.Deleted)))
+	for _, extra := range []struct {
+		n    int
+		what string
+	}{{u.Hidden, "no longer visible"}, {u.Held, "held"}, {u.Skipped, "odd"}} {
+		if extra.n > 0 {
+			fmt.Fprintf(s.Out, ", %s %s", thousands(int64(extra.n)), extra.what)
+		}
+	}
+	fmt.Fprintln(s.Out)
+	shown := 0
+	for _, sc := range u.Scopes {
+		if sc.Status == "complete" || sc.Status == "windowed" || sc.Status == "disabled" {
+			continue
+		}
+		if shown++; shown > 20 {
+			fmt.Fprintln(s.Out, "  … and more: windlass runs "+u.Connection+" -o json")
+			break
+		}
+		fmt.Fprintf(s.Out, "  %s: %s%s\n", printable(orElse(sc.Title, sc.Scope)), sc.Status, colon(sc.Reason))
+	}
+	for _, o := range u.Odd {
+		fmt.Fprintf(s.Out, "  odd: %s\n", printable(o))
+	}
+}
+
+func colon(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + printable(reason)
+}
+
+type runsCmd struct {
+	Name  string `arg:"" optional:"" help:"Name of a connection; all where absent."`
+	Limit int    `default:"20" help:"How many, the newest first." placeholder:"N"`
+	listing
+}
+
+// Help implements kong.HelpProvider.
+func (runsCmd) Help() string { return "Examples:\n  windlass runs\n  windlass runs acme -o json" }
+
+// Run lists.
+func (c runsCmd) Run(s *session) error {
+	if c.Limit < 1 {
+		return fault.New(fault.Usage, "--limit is %d", c.Limit).With("give a number above zero")
+	}
+	return s.with(func(d door) error {
+		runs := []client.Run{}
+		for cursor := ""; len(runs) < c.Limit; {
+			page, err := d.Runs(s.ctx, client.RunFilter{Connection: c.Name, Limit: min(c.Limit-len(runs), 1000), Cursor: cursor})
+			if err != nil {
+				return err
+			}
+			runs = append(runs, page.Items...)
+			if cursor = page.Cursor; cursor == "" {
+				break
+			}
+		}
+		rows := make([][]string, len(runs))
+		for i, r := range runs {
+			took, changes, held := "", "", ""
+			if r.Summary != nil {
+				took = fmt.Sprintf("%.1f s", r.Summary.Seconds)
+				c := r.Summary.Changes
+				changes = fmt.Sprintf("+%d ~%d -%d", c.Created, c.Updated, c.Deleted)
+				if r.Summary.Held > 0 {
+					held = strconv.Itoa(r.Summary.Held)
+				}
+			}
+			rows[i] = []string{
+				strconv.FormatInt(r.ID, 10), r.Connection, r.Status, moment(r.StartedAt), took,
+				strconv.FormatInt(r.Calls, 10), changes, held, firstLineOf(r.Error),
+			}
+		}
+		return c.print(s.Out, runs, []string{"run", "connection", "status", "started", "took", "calls", "changes", "held", "error"}, rows)
+	})
+}
+
+func firstLineOf(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}
