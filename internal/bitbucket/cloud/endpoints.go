@@ -2,8 +2,10 @@ package cloud
 
 import (
 	"context"
+	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/windlass-hq/windlass/internal/bitbucket"
 	"github.com/windlass-hq/windlass/internal/fault"

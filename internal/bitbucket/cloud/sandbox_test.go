@@ -368,3 +368,47 @@ func TestTwoConsumersOutlastOne(t *testing.T) {
 		}
 	})
 }
+
+// TestPullRequestsSince lists what was updated after a moment, which is what the whole list holds of it.
+func TestPullRequestsSince(t *testing.T) {
+	s := box(t, sandbox.Options{Repositories: 3, PullRequests: 120, Users: 8})
+	srv := httptest.NewServer(s.Handler())
+	defer srv.Close()
+	c, err := cloud.New(cloud.Options{APIURL: srv.URL, Credentials: []bitbucket.Credential{consumer}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := walk(t, c, "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var updates []int64
+	for _, e := range all.entities {
+		if e.Type == graph.TypePullRequest {
+			updates = append(updates, e.Revision)
+		}
+	}
+	slices.Sort(updates)
+	since := time.UnixMilli(updates[len(updates)/2])
+	want := map[string]bool{}
+	got := map[string]bool{}
+	for key, e := range all.entities {
+		if e.Type == graph.TypePullRequest && e.Revision >= since.UnixMilli() {
+			want[key] = true
+		}
+		if e.Type == graph.TypeRepo {
+			err := c.PullRequestsSince(t.Context(), bitbucket.RepoRef{Key: key, WorkspaceSlug: "acme"}, since, func(p bitbucket.Page) error {
+				for _, o := range p.Objects {
+					got[o.Entity.Key] = true
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(want) == len(updates) {
+		t.Errorf("since %s, %d of %d (-want +got):\n%s", since, len(want), len(updates), diff)
+	}
+}
