@@ -1,0 +1,217 @@
+package sync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+	gosync "sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/windlass-hq/windlass/internal/bitbucket"
+	"github.com/windlass-hq/windlass/internal/fault"
+	"github.com/windlass-hq/windlass/internal/graph"
+	"github.com/windlass-hq/windlass/internal/store"
+)
+
+// maxFailures is how many repositories in a row may fail for reasons of the provider before a run gives up: then it
+// is Bitbucket or the network, and asking for the remaining thousands would only harm.
+const maxFailures = 8
+
+// item is one repository whose pull requests are wanted.
+type item struct {
+	work  store.Work
+	scope store.Scope
+	ref   bitbucket.RepoRef
+}
+
+// backlog lists the pull requests of every repository that wants it, several at a time, those updated last first.
+// It stops between two repositories once the deadline has passed (never for a zero one); what is left stays wanted.
+func (p *pass) backlog(ctx context.Context, deadline time.Time) error {
+	items, err := p.wanted(ctx)
+	if err != nil || len(items) == 0 {
+		return err
+	}
+	var (
+		mu       gosync.Mutex
+		done     int
+		failures int
+	)
+	queue := make(chan item)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer close(queue)
+		for _, it := range items {
+			if !deadline.IsZero() && !p.Now().Before(deadline) {
+				return nil
+			}
+			select {
+			case queue <- it:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	})
+	for range min(p.Parallel, len(items)) {
+		g.Go(func() error {
+			for it := range queue {
+				entry, err := p.pullRequests(ctx, it)
+				if err != nil {
+					return err
+				}
+				mu.Lock()
+				done++
+				if entry.State == store.LedgerFailed {
+					failures++
+				} else {
+					failures = 0
+				}
+				giveUp := failures >= maxFailures
+				event := Event{Phase: "pull requests", Scope: it.scope.Title, Done: done, Total: len(items), Calls: p.reader.Calls()}
+				mu.Unlock()
+				event.Objects = p.tally.applied(store.Result{}, 0)
+				p.progress(event)
+				if giveUp {
+					return fault.New(fault.Unavailable, "%d repositories in a row could not be read, the last because: %s", maxFailures, entry.Reason).
+						With("the rest stays queued; run windlass sync %s again when Bitbucket answers", p.conn.Name)
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// wanted returns the repositories whose pull requests are to be listed, newest update first. Rows whose repository
+// has gone meanwhile, or that were queued before pull requests were switched off, are settled.
+func (p *pass) wanted(ctx context.Context) ([]item, error) {
+	prefix := pullsPrefix(p.conn.ID)
+	rows, err := p.Store.Wanted(ctx, prefix)
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	scopes, err := p.Store.Scopes(ctx, p.conn.ID)
+	if err != nil {
+		return nil, err
+	}
+	byID := make(map[int64]store.Scope, len(scopes))
+	for _, s := range scopes {
+		byID[s.ID] = s.Scope
+	}
+	items := make([]item, 0, len(rows))
+	for _, w := range rows {
+		id, err := strconv.ParseInt(strings.TrimPrefix(w.Name, prefix), 10, 64)
+		scope, known := byID[id]
+		var ref bitbucket.RepoRef
+		if err == nil && known && p.conn.Settings["pull-requests"] != "false" {
+			if ref, known, err = p.repository(ctx, scope.Parent); err != nil {
+				return nil, err
+			}
+			if known {
+				items = append(items, item{work: w, scope: scope, ref: ref})
+				continue
+			}
+		}
+		if _, err := p.Store.Settle(ctx, w.Name, w.Wanted); err != nil {
+			return nil, err
+		}
+	}
+	sort.SliceStable(items, func(i, j int) bool { return items[i].ref.UpdatedOn > items[j].ref.UpdatedOn })
+	return items, nil
+}
+
+// repository returns the reference of a repository by its key: from this run's listing, else from the graph.
+func (p *pass) repository(ctx context.Context, key string) (bitbucket.RepoRef, bool, error) {
+	p.refs.mu.Lock()
+	ref, ok := p.refs.byKey[key]
+	p.refs.mu.Unlock()
+	if ok {
+		return ref, true, nil
+	}
+	row, err := p.Store.Entity(ctx, key, nil)
+	if fault.Is(err, fault.NotFound) {
+		return ref, false, nil
+	}
+	if err != nil {
+		return ref, false, err
+	}
+	text := func(name string) string { s, _ := row.Properties[name].(string); return s }
+	ref = bitbucket.RepoRef{
+		Key: key, WorkspaceSlug: text("owner"), WorkspaceUUID: text("ownerId"), ProjectKey: row.Home,
+		Slug: text("slug"), UUID: text("id"), Name: text("name"), FullName: text("fullName"),
+	}
+	ref.UpdatedOn, _ = row.Properties["updatedOn"].(int64)
+	return ref, true, nil
+}
+
+// pullRequests lists the pull requests of one repository, closes what is confirmed gone, and settles the row of work.
+func (p *pass) pullRequests(ctx context.Context, it item) (store.LedgerEntry, error) {
+	var since time.Time
+	if p.opts.Since > 0 {
+		since = p.Now().Add(-p.opts.Since)
+	}
+	l := p.reader.PullRequests(it.ref, since)
+	entry, missing, size, err := p.read(ctx, it.scope, l)
+	if err != nil {
+		return entry, err
+	}
+	if entry.State == store.LedgerComplete && !since.IsZero() {
+		entry.State, entry.WindowFrom, entry.WindowTo = store.LedgerWindowed, since, p.started
+	}
+	if entry.State == store.LedgerComplete && len(missing) > 0 {
+		p.progress(Event{Phase: "absences", Scope: it.scope.Title, Total: len(missing), Calls: p.reader.Calls()})
+		if err := p.settleAbsence(ctx, absence{scope: it.scope, listing: l, missing: missing, size: size}, &entry); err != nil {
+			return entry, err
+		}
+	}
+	if err := p.record(ctx, it.scope, entry); err != nil {
+		return entry, err
+	}
+	// A row that was raised again meanwhile stays wanted. A failed listing is not tried again within this run, and is
+	// wanted again by the next one.
+	if _, err := p.Store.Settle(ctx, it.work.Name, it.work.Wanted); err != nil {
+		return entry, fmt.Errorf("settle %s: %w", it.work.Name, err)
+	}
+	return entry, nil
+}
+
+// confirmed returns the keys whose held closings this run was told to go through with; nil when it was told nothing.
+func (p *pass) confirmed(ctx context.Context) (map[string]bool, error) {
+	if p.opts.ConfirmDeletes == "" || p.opts.ConfirmDeletes == "all" {
+		return nil, nil
+	}
+	held, err := p.Store.HeldClosings(ctx, p.conn.ID)
+	if err != nil {
+		return nil, err
+	}
+	keys := map[string]bool{}
+	for _, h := range held {
+		if strconv.FormatInt(h.Run, 10) == p.opts.ConfirmDeletes {
+			for _, k := range h.Members {
+				keys[k] = true
+			}
+		}
+	}
+	if len(keys) == 0 {
+		return nil, fault.New(fault.NotFound, "run %s of %q holds no closings", p.opts.ConfirmDeletes, p.conn.Name).
+			With("see windlass runs %s", p.conn.Name)
+	}
+	return keys, nil
+}
+
+func (p *pass) withdraw(ctx context.Context, scope int64, keys []string, reason graph.Reason) (store.Result, error) {
+	res, err := p.Store.Withdraw(ctx, store.Withdrawal{
+		Scope: scope, Keys: keys, Reason: reason, Stream: Stream(p.conn.ID), Cause: p.cause(), Origin: "sync",
+		RequestedAt: p.Now(), Fence: &p.fence,
+	})
+	if err != nil {
+		return res, errors.Join(fmt.Errorf("withdraw %d objects", len(keys)), err)
+	}
+	p.tally.applied(res, 0)
+	return res, nil
+}

@@ -1,0 +1,88 @@
+package sync
+
+import (
+	"context"
+	"time"
+
+	"github.com/windlass-hq/windlass/internal/bitbucket"
+	"github.com/windlass-hq/windlass/internal/bitbucket/cloud"
+	"github.com/windlass-hq/windlass/internal/fault"
+	"github.com/windlass-hq/windlass/internal/graph"
+)
+
+// Cloud returns the reader of a Bitbucket Cloud connection that covers the wanted workspaces, or every workspace
+// that the credentials reach where none is named.
+func Cloud(c *cloud.Client, wanted []string, now func() time.Time) Reader {
+	return cloudReader{c: c, wanted: wanted, now: now}
+}
+
+type cloudReader struct {
+	c      *cloud.Client
+	wanted []string
+	now    func() time.Time
+}
+
+// Accounts reads each wanted workspace by itself, so that one mistyped or forbidden name does not hide the others.
+func (r cloudReader) Accounts(ctx context.Context) ([]Account, error) {
+	asked := r.now()
+	if len(r.wanted) == 0 {
+		found, err := r.c.Workspaces(ctx, nil)
+		if err != nil {
+			return nil, err
+		}
+		var accounts []Account
+		for _, ws := range found {
+			accounts = append(accounts, r.account(ws, asked))
+		}
+		return accounts, nil
+	}
+	var accounts []Account
+	for _, name := range r.wanted {
+		found, err := r.c.Workspaces(ctx, []string{name})
+		switch {
+		case fault.Is(err, fault.NotFound), fault.Is(err, fault.Denied):
+			accounts = append(accounts, Account{Name: name, Err: err})
+			continue
+		case err != nil:
+			return accounts, err
+		}
+		for _, ws := range found {
+			accounts = append(accounts, r.account(ws, asked))
+		}
+	}
+	return accounts, nil
+}
+
+func (r cloudReader) account(ws cloud.Workspace, asked time.Time) Account {
+	type pages = func(context.Context, cloud.Workspace, func(bitbucket.Page) error) error
+	key := ws.Object.Entity.Key
+	list := func(name string, direct bool, read pages) Listing {
+		return Listing{
+			Parent: key, Name: name, Title: name + " of " + ws.Slug, Direct: direct,
+			Pages: func(ctx context.Context, yield func(bitbucket.Page) error) error { return read(ctx, ws, yield) },
+		}
+	}
+	return Account{
+		Key: key, Name: ws.Slug, Page: bitbucket.Page{Objects: []graph.Object{ws.Object}, RequestedAt: asked},
+		Listings: []Listing{
+			list(projects, true, r.c.Projects),
+			list(members, false, r.c.Members),
+			list(repositories, true, r.c.Repositories),
+		},
+	}
+}
+
+func (r cloudReader) PullRequests(repo bitbucket.RepoRef, since time.Time) Listing {
+	return Listing{
+		Parent: repo.Key, Name: pullRequests, Title: "pull requests of " + repo.FullName, Direct: true,
+		Pages: func(ctx context.Context, yield func(bitbucket.Page) error) error {
+			return r.c.PullRequestsSince(ctx, repo, since, yield)
+		},
+	}
+}
+
+func (r cloudReader) Exists(ctx context.Context, ref bitbucket.Ref) (bitbucket.Presence, error) {
+	return r.c.Exists(ctx, ref)
+}
+
+func (r cloudReader) Calls() int64 { return r.c.Calls() }

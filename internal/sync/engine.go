@@ -1,0 +1,250 @@
+// Package sync draws a connection's Bitbucket into the graph.
+//
+// A run lists what is small at once (accounts, projects, members, repositories) and raises one row of work for the
+// pull requests of every repository; the backlog works those rows off. Pages are applied as they arrive. Nothing is
+// closed before a listing has been read completely and each absence has been confirmed (absence.go), and nothing
+// that was interrupted is read twice: the rows of work are the memory, not the process.
+package sync
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/windlass-hq/windlass/internal/fault"
+	"github.com/windlass-hq/windlass/internal/graph"
+	"github.com/windlass-hq/windlass/internal/store"
+)
+
+// Options are what an Engine needs. All fields but Parallel and Ring are required.
+type Options struct {
+	Store *store.Store
+	// Open makes the reader of a connection. onWait is called when the reader has to wait for an allowance.
+	Open func(conn store.Connection, credentials []store.Credential, noWait bool, onWait func(until time.Time, why string)) (Reader, error)
+	// Exclusive runs fn while this process alone holds the named lease; it answers fault.Conflict when another
+	// process holds it, and cancels fn's context when the lease is lost.
+	Exclusive func(ctx context.Context, name string, fn func(context.Context, store.Fence) error) error
+	// Ring raises a row of work and wakes whoever works it off. Without it the row is only raised.
+	Ring func(ctx context.Context, tx *sql.Tx, name string) error
+	Now  func() time.Time
+	Log  *slog.Logger
+	// Parallel is how many repositories are listed at the same time; 6 where it is zero.
+	Parallel int
+}
+
+// Engine runs synchronisations.
+type Engine struct {
+	Options
+}
+
+// New returns an Engine.
+func New(o Options) *Engine {
+	if o.Parallel == 0 {
+		o.Parallel = 6
+	}
+	if o.Ring == nil {
+		o.Ring = func(ctx context.Context, tx *sql.Tx, name string) error { return o.Store.Raise(ctx, tx, name) }
+	}
+	return &Engine{Options: o}
+}
+
+// RunOptions say how one run differs from the plain one.
+type RunOptions struct {
+	Full           bool          // list again what an interrupted run had finished
+	ConfirmDeletes string        // id of the run whose held closings are confirmed, or "all"
+	Since          time.Duration // pull requests updated within this time only; zero for all
+	NoWait         bool          // save and stop instead of waiting for an allowance
+	Drain          bool          // work the pull requests off before returning
+	Cause          graph.Cause   // who asked; a run of its own where empty
+}
+
+// Event tells how far a run is.
+type Event struct {
+	Phase   string     `json:"phase"` // listing, pull requests, absences, done
+	Scope   string     `json:"scope,omitempty"`
+	Done    int        `json:"done"`
+	Total   int        `json:"total"` // zero while unknown
+	Calls   int64      `json:"calls"`
+	Objects int        `json:"objects"`
+	Waiting *time.Time `json:"waiting,omitempty"` // when work goes on, while an allowance is spent
+	Message string     `json:"message,omitempty"`
+}
+
+// SyncWork names the row of work that stands for "this connection wants a run".
+func SyncWork(connection int64) string { return fmt.Sprintf("connection/%d/sync", connection) }
+
+// BacklogWork names the row of work that stands for "this connection has pull requests to list".
+func BacklogWork(connection int64) string { return fmt.Sprintf("connection/%d/backlog", connection) }
+
+func pullsPrefix(connection int64) string { return fmt.Sprintf("connection/%d/pulls/", connection) }
+
+func pullsWork(connection, scope int64) string {
+	return pullsPrefix(connection) + strconv.FormatInt(scope, 10)
+}
+
+// Stream names the change stream of a connection.
+func Stream(connection int64) string { return fmt.Sprintf("connection/%d", connection) }
+
+func leaseName(connection int64) string { return fmt.Sprintf("connection/%d", connection) }
+
+// Run synchronises the named connection once. The summary is meaningful even beside an error: what was read before
+// the error is stored. It answers fault.Conflict while another run of the connection is under way.
+func (e *Engine) Run(ctx context.Context, name string, o RunOptions, progress func(Event)) (Summary, error) {
+	conn, err := e.Store.Connection(ctx, name)
+	if err != nil {
+		return Summary{}, err
+	}
+	var sum Summary
+	err = e.Exclusive(ctx, leaseName(conn.ID), func(ctx context.Context, fence store.Fence) error {
+		var err error
+		sum, err = e.run(ctx, conn, fence, o, progress)
+		return err
+	})
+	if fault.Is(err, fault.Conflict) && sum.Connection == "" {
+		return sum, fault.Wrap(err, fault.Conflict, "a run of %q is under way", name).With("wait for it, or see windlass runs %s", name)
+	}
+	return sum, err
+}
+
+func (e *Engine) run(ctx context.Context, conn store.Connection, fence store.Fence, o RunOptions, progress func(Event)) (Summary, error) {
+	p, err := e.newPass(ctx, conn, fence, o, progress)
+	if err != nil {
+		return Summary{}, err
+	}
+	err = p.objects(ctx)
+	if err == nil {
+		if o.Drain || o.Full {
+			err = p.backlog(ctx, time.Time{})
+		} else {
+			err = e.Store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+				return e.Ring(ctx, tx, BacklogWork(conn.ID))
+			})
+		}
+	}
+	return p.finish(ctx, err)
+}
+
+// Backlog works off the pull requests that runs of the connection have queued, for at most the given time so that a
+// run that is due can come in between. It reports whether nothing is left.
+func (e *Engine) Backlog(ctx context.Context, name string, slice time.Duration, progress func(Event)) (done bool, err error) {
+	conn, err := e.Store.Connection(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	err = e.Exclusive(ctx, leaseName(conn.ID), func(ctx context.Context, fence store.Fence) error {
+		p, err := e.newPass(ctx, conn, fence, RunOptions{}, progress)
+		if err != nil {
+			return err
+		}
+		err = p.backlog(ctx, e.Now().Add(slice))
+		_, err = p.finish(ctx, err)
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	left, err := e.Store.Wanted(ctx, pullsPrefix(conn.ID))
+	return len(left) == 0, err
+}
+
+// pass is one run under way.
+type pass struct {
+	*Engine
+	conn     store.Connection
+	reader   Reader
+	fence    store.Fence
+	opts     RunOptions
+	progress func(Event)
+	run      store.Run
+	adopted  bool // the run was interrupted before and goes on
+	started  time.Time
+	tally    tally
+	refs     refs
+	absences []absence
+	confirm  map[string]bool // keys whose held closing was confirmed; nil when none were
+}
+
+func (e *Engine) newPass(ctx context.Context, conn store.Connection, fence store.Fence, o RunOptions, progress func(Event)) (*pass, error) {
+	if progress == nil {
+		progress = func(Event) {}
+	}
+	p := &pass{Engine: e, conn: conn, fence: fence, opts: o, progress: progress, started: e.Now()}
+	credentials, err := e.Store.Credentials(ctx, conn.ID)
+	if err != nil {
+		return nil, err
+	}
+	if len(credentials) == 0 {
+		return nil, fault.New(fault.Invalid, "connection %q has no credential", conn.Name).
+			With("add one: windlass connection credential add %s …", conn.Name)
+	}
+	p.reader, err = e.Open(conn, credentials, o.NoWait, func(until time.Time, why string) {
+		p.progress(Event{Phase: "waiting", Waiting: &until, Message: why, Calls: p.reader.Calls()})
+	})
+	if err != nil {
+		return nil, err
+	}
+	if p.confirm, err = p.confirmed(ctx); err != nil {
+		return nil, err
+	}
+	old, err := e.Store.Interrupted(ctx, conn.ID)
+	if err != nil {
+		return nil, err
+	}
+	if old != nil {
+		p.run, p.adopted = *old, true
+		return p, nil
+	}
+	cause := o.Cause
+	if cause.Kind == "" {
+		cause.Kind = "run"
+	}
+	p.run, err = e.Store.StartRun(ctx, conn.ID, cause)
+	return p, err
+}
+
+// cause names this run in every change it makes.
+func (p *pass) cause() graph.Cause {
+	return graph.Cause{Kind: "run", ID: strconv.FormatInt(p.run.ID, 10)}
+}
+
+// finish writes the end of the run, whatever ended it, and builds the summary.
+func (p *pass) finish(ctx context.Context, cause error) (Summary, error) {
+	// The last words are written even when the run was cancelled.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+
+	sum, err := p.summary(ctx)
+	if err != nil {
+		return sum, errors.Join(cause, err)
+	}
+	p.run.Status = sum.Status
+	switch {
+	case cause == nil:
+	case errors.Is(cause, context.Canceled), errors.Is(cause, context.DeadlineExceeded):
+		p.run.Status, sum.Status = Interrupted, Interrupted
+		cause = fault.Wrap(cause, fault.Canceled, "the run of %q was interrupted; what was read is kept", p.conn.Name).
+			With("windlass sync %s goes on where it stopped", p.conn.Name)
+	case sum.read == 0:
+		p.run.Status, sum.Status = Failed, Failed
+	default:
+		p.run.Status, sum.Status = Partial, Partial
+	}
+	if cause != nil {
+		p.run.Error = cause.Error()
+	}
+	ended := p.Now()
+	p.run.EndedAt = &ended
+	p.run.Calls += p.reader.Calls()
+	if p.run.Summary, err = sum.encode(); err != nil {
+		return sum, errors.Join(cause, err)
+	}
+	if err := p.Store.FinishRun(ctx, p.run); err != nil {
+		return sum, errors.Join(cause, err)
+	}
+	p.progress(Event{Phase: "done", Calls: sum.Calls, Objects: sum.total(), Message: sum.Status})
+	return sum, cause
+}

@@ -1,0 +1,390 @@
+package sync_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	gosync "sync"
+	"testing"
+	"time"
+
+	"github.com/windlass-hq/windlass/internal/bitbucket/sandbox"
+	"github.com/windlass-hq/windlass/internal/fault"
+	"github.com/windlass-hq/windlass/internal/store"
+	"github.com/windlass-hq/windlass/internal/sync"
+)
+
+func small() sandbox.Options {
+	return sandbox.Options{Seed: 3, Repositories: 14, PullRequests: 160, Users: 20}
+}
+
+func TestGraphEqualsBitbucket(t *testing.T) {
+	each(t, small(), func(f *fixture) {
+		first := f.sync(sync.RunOptions{}, sync.Complete)
+		f.equal()
+		if first.Changes.Created == 0 || first.Changes.Deleted != 0 {
+			t.Errorf("first run: changes %+v", first.Changes)
+		}
+		total := 0
+		for _, n := range first.Objects {
+			total += n
+		}
+		if total != first.Changes.Created {
+			t.Errorf("first run created %d, but %d objects are open", first.Changes.Created, total)
+		}
+	})
+}
+
+func TestSecondSyncWritesNothing(t *testing.T) {
+	each(t, small(), func(f *fixture) {
+		f.sync(sync.RunOptions{}, sync.Complete)
+		before := f.count()
+		second := f.sync(sync.RunOptions{}, sync.Complete)
+		if second.Changes != (sync.Changes{}) {
+			t.Errorf("second run: changes %+v, want none", second.Changes)
+		}
+		if after := f.count(); after != before {
+			t.Errorf("rows after the second run: %s, before: %s", after, before)
+		}
+	})
+}
+
+// count returns the sizes of the tables that a run without changes must leave alone, and the newest times in them.
+func (f *fixture) count() string {
+	f.t.Helper()
+	var out strings.Builder
+	for _, q := range []string{
+		"SELECT count(*), coalesce(max(valid_from), 0) FROM entity", "SELECT count(*), coalesce(max(valid_to), 0) FROM entity_old",
+		"SELECT count(*), coalesce(max(valid_from), 0) FROM rel", "SELECT count(*), coalesce(max(valid_to), 0) FROM rel_old",
+		"SELECT count(*), coalesce(max(at), 0) FROM change", "SELECT count(*), coalesce(max(received_at), 0) FROM raw",
+		"SELECT count(*), 0 FROM presence", "SELECT count(*), 0 FROM rel_presence", "SELECT count(*), 0 FROM ledger",
+	} {
+		var n, newest int64
+		if err := f.store.Reader().QueryRowContext(f.t.Context(), q).Scan(&n, &newest); err != nil {
+			f.t.Fatal(err)
+		}
+		fmt.Fprintf(&out, "%d@%d ", n, newest)
+	}
+	return out.String()
+}
+
+func TestCallsStayWithinTheBudget(t *testing.T) {
+	each(t, small(), func(f *fixture) {
+		names, pulls := f.repositories()
+		budget := (len(names) + 99) / 100
+		for _, n := range names {
+			budget += max(1, (len(pulls[n])+49)/50)
+		}
+		const constant = 4 // workspace, projects, members, and the page that ends a list of exactly full pages
+		f.sandbox.ResetStats()
+		s := f.sync(sync.RunOptions{}, sync.Complete)
+		if int(s.Calls) > budget+constant {
+			t.Errorf("calls = %d, want at most %d + %d", s.Calls, budget, constant)
+		}
+		if got := f.sandbox.Stats().Requests.ByEndpoint["GET /2.0/repositories/{workspace}/{repo_slug}/pullrequests/{pull_request_id}"]; got != 0 {
+			t.Errorf("%d calls for single pull requests, want none", got)
+		}
+	})
+}
+
+func TestWhatDisappearsCloses(t *testing.T) {
+	each(t, small(), func(f *fixture) {
+		f.sync(sync.RunOptions{}, sync.Complete)
+		names, pulls := f.repositories()
+		repo := withPulls(t, names, pulls, 3)
+		f.must(f.sandbox.DeletePullRequest(repo, pulls[repo][0]))
+		s := f.sync(sync.RunOptions{}, sync.Complete)
+		if s.Changes.Deleted != 1 {
+			t.Errorf("deleted = %d after one deletion, want 1", s.Changes.Deleted)
+		}
+		f.equal()
+
+		f.must(f.sandbox.DeleteRepository(repo))
+		s = f.sync(sync.RunOptions{}, sync.Complete)
+		if want := 1 + len(pulls[repo]) - 1; s.Changes.Deleted != want {
+			t.Errorf("deleted = %d after a repository went, want %d: itself and what it held", s.Changes.Deleted, want)
+		}
+		f.equal()
+	})
+}
+
+func withPulls(t *testing.T, names []string, pulls map[string][]int, n int) string {
+	t.Helper()
+	for _, name := range names {
+		if len(pulls[name]) >= n {
+			return name
+		}
+	}
+	t.Fatalf("no repository with %d pull requests", n)
+	return ""
+}
+
+func TestRandomLife(t *testing.T) {
+	each(t, small(), func(f *fixture) {
+		r := seeded(11)
+		f.sync(sync.RunOptions{}, sync.Complete)
+		users := []string{}
+		for _, m := range f.oracle.all("/workspaces/acme/members?pagelen=100") {
+			users = append(users, str(at(m, "user", "uuid")))
+		}
+		pick := func(list []string) string { return list[r.IntN(len(list))] }
+		for day := range 8 {
+			for range 6 {
+				names, pulls := f.repositories()
+				repo := pick(names)
+				pr := 0
+				if n := len(pulls[repo]); n > 0 {
+					pr = pulls[repo][r.IntN(n)]
+				}
+				var err error
+				switch r.IntN(10) {
+				case 0:
+					err = f.sandbox.RenameRepository(repo, fmt.Sprintf("Día %d — renamed", day*10+r.IntN(1000)))
+				case 1:
+					_, err = f.sandbox.CreateRepository(sandbox.RepositorySpec{Workspace: "acme", Name: fmt.Sprintf("New %d-%d", day, r.IntN(1000))})
+				case 2:
+					err = f.sandbox.Approve(repo, pr, pick(users))
+				case 3:
+					err = f.sandbox.RequestChanges(repo, pr, pick(users))
+				case 4:
+					_, err = f.sandbox.Merge(repo, pr, pick(users))
+				case 5:
+					err = f.sandbox.Decline(repo, pr, pick(users), "not <now>")
+				case 6:
+					_, err = f.sandbox.OpenPullRequest(sandbox.PullRequestSpec{Repository: repo, Title: "Änderung 🙂", Source: fmt.Sprintf("f/%d", r.IntN(10000)), Author: pick(users), Reviewers: []string{pick(users), pick(users)}})
+				case 7:
+					err = f.sandbox.RemoveMember("acme", pick(users))
+				case 8:
+					err = f.sandbox.DeletePullRequest(repo, pr)
+				case 9:
+					if len(names) > 6 {
+						err = f.sandbox.DeleteRepository(repo)
+					}
+				}
+				// An act that the state of things forbids is no act: the sandbox answers as Bitbucket would.
+				if err != nil && !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Invalid) && !fault.Is(err, fault.Denied) {
+					t.Fatal(err)
+				}
+			}
+			f.sync(sync.RunOptions{ConfirmDeletes: "all"}, sync.Complete)
+			f.equal()
+		}
+	})
+}
+
+func TestManyMissingAreHeldUntilConfirmed(t *testing.T) {
+	o := small()
+	o.PullRequests = 400
+	each(t, o, func(f *fixture) {
+		f.sync(sync.RunOptions{}, sync.Complete)
+		names, pulls := f.repositories()
+		repo := withPulls(t, names, pulls, 30)
+		for _, id := range pulls[repo][:15] {
+			f.must(f.sandbox.DeletePullRequest(repo, id))
+		}
+		held := f.sync(sync.RunOptions{}, sync.Partial)
+		if held.Held != 15 || held.Changes.Deleted != 0 {
+			t.Fatalf("held = %d, deleted = %d, want 15 and 0", held.Held, held.Changes.Deleted)
+		}
+		if _, err := f.engine.Run(t.Context(), "acme", sync.RunOptions{ConfirmDeletes: "987654", Drain: true}, nil); !fault.Is(err, fault.NotFound) {
+			t.Errorf("confirming a run that holds nothing: %v, want not found", err)
+		}
+		s := f.sync(sync.RunOptions{ConfirmDeletes: strconv.FormatInt(held.Run, 10)}, sync.Complete)
+		if s.Changes.Deleted != 15 || s.Held != 0 {
+			t.Errorf("confirmed: deleted = %d, held = %d, want 15 and 0", s.Changes.Deleted, s.Held)
+		}
+		f.equal()
+		if left, err := f.store.HeldClosings(t.Context(), 1); err != nil || len(left) != 0 {
+			t.Errorf("still held: %v, %v", left, err)
+		}
+	})
+}
+
+func TestAMemberWhoLeavesLosesTheMembershipOnly(t *testing.T) {
+	each(t, small(), func(f *fixture) {
+		f.sync(sync.RunOptions{}, sync.Complete)
+		members := f.oracle.all("/workspaces/acme/members?pagelen=100")
+		gone := at(members[len(members)-1], "user")
+		f.must(f.sandbox.RemoveMember("acme", str(at(gone, "uuid"))))
+		f.sync(sync.RunOptions{}, sync.Complete)
+		f.equal()
+		for edge := range stored(t, f.store).edges {
+			if strings.Contains(edge, "|HAS|cloud:user:"+bare(at(gone, "uuid"))) {
+				t.Errorf("still a member: %s", edge)
+			}
+		}
+	})
+}
+
+func TestAFailedListingClosesNothing(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		fault sandbox.Fault
+	}{
+		{"503 on the second page", sandbox.Fault{Kind: sandbox.FaultStatus, Status: 503, Skip: 1}},
+		{"truncated JSON", sandbox.Fault{Kind: sandbox.FaultTruncate}},
+		{"a proxy's page", sandbox.Fault{Kind: sandbox.FaultHTML, Status: 200}},
+		{"a page that repeats", sandbox.Fault{Kind: sandbox.FaultRepeat}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			o := small()
+			o.PullRequests = 500
+			each(t, o, func(f *fixture) {
+				f.sync(sync.RunOptions{}, sync.Complete)
+				names, pulls := f.repositories()
+				repo := withPulls(t, names, pulls, 60)
+				f.must(f.sandbox.DeletePullRequest(repo, pulls[repo][0]))
+				before := len(stored(t, f.store).entities)
+				bad := tc.fault
+				bad.Path = "/2.0/repositories/"
+				_, err := f.sandbox.AddFault(bad)
+				f.must(err)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				s, err := f.engine.Run(ctx, "acme", sync.RunOptions{Drain: true}, nil)
+				if s.Status != sync.Partial {
+					t.Errorf("status = %s (%v), want partial", s.Status, err)
+				}
+				if got := len(stored(t, f.store).entities); got != before || s.Changes.Deleted != 0 {
+					t.Errorf("%d entities, %d before; deleted %d; want nothing closed", got, before, s.Changes.Deleted)
+				}
+				f.sandbox.ClearFaults()
+				f.sync(sync.RunOptions{}, sync.Complete)
+				f.equal()
+			})
+		})
+	}
+}
+
+func TestAnOddObjectIsReportedAndTheRunGoesOn(t *testing.T) {
+	for _, tc := range []struct{ variant, status string }{{"wrong-types", sync.Complete}, {"null-author", sync.Complete}, {"no-id", sync.Partial}} {
+		t.Run(tc.variant, func(t *testing.T) {
+			each(t, small(), func(f *fixture) {
+				names, pulls := f.repositories()
+				repo := withPulls(t, names, pulls, 5)
+				_, err := f.sandbox.AddFault(sandbox.Fault{Kind: sandbox.FaultOdd, Variant: tc.variant, Path: "/2.0/repositories/", Skip: 1})
+				f.must(err)
+				s := f.sync(sync.RunOptions{}, tc.status)
+				if tc.variant == "wrong-types" && s.Skipped == 0 {
+					t.Error("nothing was reported as skipped")
+				}
+				f.sandbox.ClearFaults()
+				f.sync(sync.RunOptions{}, sync.Complete)
+				f.equal()
+				_ = repo
+			})
+		})
+	}
+}
+
+func TestAnInterruptedRunGoesOn(t *testing.T) {
+	each(t, small(), func(f *fixture) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var once gosync.Once
+		done := 0
+		s, err := f.engine.Run(ctx, "acme", sync.RunOptions{Drain: true}, func(e sync.Event) {
+			if e.Phase == "pull requests" && e.Done == 5 {
+				once.Do(func() { done = e.Done; cancel() })
+			}
+		})
+		if !errors.Is(err, context.Canceled) || s.Status != sync.Interrupted {
+			t.Fatalf("status %s, error %v; want an interrupted run", s.Status, err)
+		}
+		if !strings.Contains(err.Error(), "windlass sync acme") {
+			t.Errorf("the message does not say how to go on: %v", err)
+		}
+		f.sandbox.ResetStats()
+		again := f.sync(sync.RunOptions{}, sync.Complete)
+		if again.Run != s.Run {
+			t.Errorf("run %d, want the interrupted run %d to go on", again.Run, s.Run)
+		}
+		names, _ := f.repositories()
+		if lists := pullRequestScopes(again); lists > len(names)-done {
+			t.Errorf("%d of %d repositories were listed again although %d had been finished", lists, len(names), done)
+		}
+		f.equal()
+	})
+}
+
+func pullRequestScopes(s sync.Summary) (n int) {
+	for _, sc := range s.Scopes {
+		if strings.HasSuffix(sc.Scope, "/pull-requests") {
+			n++
+		}
+	}
+	return n
+}
+
+func TestSwitchingPullRequestsOffDeletesNone(t *testing.T) {
+	each(t, small(), func(f *fixture) {
+		first := f.sync(sync.RunOptions{}, sync.Complete)
+		c, err := f.store.Connection(t.Context(), "acme")
+		f.must(err)
+		off := "false"
+		_, err = f.store.UpdateConnection(t.Context(), c.ID, store.ConnectionUpdate{Settings: map[string]*string{"pull-requests": &off}})
+		f.must(err)
+		s := f.sync(sync.RunOptions{}, sync.Complete)
+		if got, want := s.Objects["bitbucket_pull_request"], first.Objects["bitbucket_pull_request"]; got != want || s.Changes.Deleted != 0 {
+			t.Errorf("%d pull requests, %d before; deleted %d", got, want, s.Changes.Deleted)
+		}
+		for _, sc := range s.Scopes {
+			if strings.HasSuffix(sc.Scope, "/pull-requests") && sc.Status != "disabled" {
+				t.Errorf("%s is %s, want disabled", sc.Title, sc.Status)
+			}
+		}
+	})
+}
+
+func TestAWindowClosesNothing(t *testing.T) {
+	each(t, small(), func(f *fixture) {
+		first := f.sync(sync.RunOptions{}, sync.Complete)
+		s := f.sync(sync.RunOptions{Since: time.Minute}, sync.Complete)
+		if s.Changes.Deleted != 0 || s.Objects["bitbucket_pull_request"] != first.Objects["bitbucket_pull_request"] {
+			t.Errorf("a window of a minute changed the graph: %+v", s.Changes)
+		}
+		for _, sc := range s.Scopes {
+			if strings.HasSuffix(sc.Scope, "/pull-requests") && sc.Status != "windowed" {
+				t.Errorf("%s is %s, want windowed", sc.Title, sc.Status)
+			}
+		}
+	})
+}
+
+func TestUnknownWorkspaceFailsWithANearName(t *testing.T) {
+	each(t, small(), func(f *fixture) {
+		f.connect("typo", map[string]string{"workspaces": "acmee"})
+		s, err := f.engine.Run(t.Context(), "typo", sync.RunOptions{Drain: true}, nil)
+		if err == nil || s.Status != sync.Failed || !strings.Contains(err.Error(), "acme") {
+			t.Errorf("status %s, error %v; want failed with the near name", s.Status, err)
+		}
+	})
+}
+
+func TestTwoRunsOfOneConnectionExcludeEachOther(t *testing.T) {
+	each(t, small(), func(f *fixture) {
+		fence, err := f.store.AcquireLease(t.Context(), "connection/1", "somebody", time.Minute)
+		f.must(err)
+		_, err = f.engine.Run(t.Context(), "acme", sync.RunOptions{Drain: true}, nil)
+		if !fault.Is(err, fault.Conflict) {
+			t.Errorf("second run: %v, want a conflict", err)
+		}
+		f.must(f.store.ReleaseLease(t.Context(), fence))
+		f.sync(sync.RunOptions{}, sync.Complete)
+	})
+}
+
+func TestBacklogWorksOffWhatARunQueued(t *testing.T) {
+	each(t, small(), func(f *fixture) {
+		if _, err := f.engine.Run(t.Context(), "acme", sync.RunOptions{}, nil); err != nil {
+			t.Fatal(err)
+		}
+		done, err := f.engine.Backlog(t.Context(), "acme", time.Hour, nil)
+		if err != nil || !done {
+			t.Fatalf("backlog: done %v, error %v", done, err)
+		}
+		f.equal()
+	})
+}

@@ -1,0 +1,68 @@
+package sync
+
+import (
+	"context"
+	"time"
+
+	"github.com/windlass-hq/windlass/internal/bitbucket"
+	"github.com/windlass-hq/windlass/internal/graph"
+	"github.com/windlass-hq/windlass/internal/store"
+)
+
+// Reader reads one connection's Bitbucket. Both products come in this form, so the engine knows neither.
+type Reader interface {
+	// Accounts returns the workspaces (or the instance) that the connection covers. An account that cannot be read
+	// is in the list with its Err; the error is for a failure that leaves nothing to read at all.
+	Accounts(ctx context.Context) ([]Account, error)
+	// PullRequests returns the listing of a repository's pull requests: all of them, or with a time those updated since.
+	PullRequests(repo bitbucket.RepoRef, since time.Time) Listing
+	// Exists reads one object directly, to tell a deleted one from one that a listing merely missed.
+	Exists(ctx context.Context, ref bitbucket.Ref) (bitbucket.Presence, error)
+	// Calls returns how many REST calls this reader has sent so far.
+	Calls() int64
+}
+
+// Account is a workspace or an instance with what can be listed in it.
+type Account struct {
+	Key      string // key of its entity
+	Name     string // slug or host, for people
+	Page     bitbucket.Page
+	Listings []Listing // in the order in which they are to be read: parents first
+	Err      error     // why it could not be read
+}
+
+// Listing is one list whose complete reading proves what is no longer there.
+type Listing struct {
+	Parent string // key of the entity it lists under
+	Name   string // such as "repositories"; parent and name make the scope
+	Title  string // for people, such as "repositories of acme"
+	// Direct says that each member can be read directly, so that absence is confirmed by one read; otherwise a
+	// second complete listing confirms it (HARD-PARTS A, closing with care).
+	Direct bool
+	// Pages reads the list from its first page to its last and hands over each page in order.
+	Pages func(ctx context.Context, yield func(bitbucket.Page) error) error
+}
+
+// The names of listings. They are part of the scopes' identity in the database.
+const (
+	workspaces   = "workspaces"
+	projects     = "projects"
+	members      = "members"
+	repositories = "repositories"
+	pullRequests = "pull-requests"
+)
+
+// refOf builds the direct reference of a stored entity, from the properties that its converter wrote.
+func refOf(row store.EntityRow) bitbucket.Ref {
+	text := func(name string) string { s, _ := row.Properties[name].(string); return s }
+	ref := bitbucket.Ref{Type: row.Type, Key: row.Key}
+	switch row.Type {
+	case graph.TypeProject:
+		ref.Workspace, ref.Project = text("ownerId"), text("key")
+	case graph.TypeRepo:
+		ref.Workspace = text("ownerId")
+	case graph.TypePullRequest:
+		ref.Workspace = text("accountId")
+	}
+	return ref
+}
