@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/bits"
+	"strings"
 )
 
 // Scrub returns a provider's object without the secrets that it may carry: members with password-like names are
@@ -110,7 +111,7 @@ func scrubValue(out JSON, j JSON) JSON {
 		return append(out, ']')
 	case len(j) > 2 && j[0] == '"' && tellsSecret(j[1:len(j)-1]):
 		text, _ := j.Text()
-		return appendString(out, MaskSecrets([]byte(text)))
+		return appendString(out, maskSecrets([]byte(text)))
 	default:
 		return append(out, j...)
 	}
@@ -231,7 +232,14 @@ func queryName(b []byte) []byte {
 }
 
 // MaskSecrets masks user information and telling query values of the URLs in a text.
-func MaskSecrets(text []byte) []byte {
+func MaskSecrets(text string) string {
+	if strings.IndexByte(text, '@') < 0 && strings.IndexByte(text, '=') < 0 {
+		return text
+	}
+	return string(maskSecrets([]byte(text)))
+}
+
+func maskSecrets(text []byte) []byte {
 	out := make([]byte, 0, len(text))
 	last := 0
 	for {

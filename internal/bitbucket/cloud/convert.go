@@ -133,7 +133,7 @@ func convertRepository(j bitbucket.JSON, ws Workspace) (repoResult, *record, boo
 	r.flag("hasIssues", w.hasIssues)
 	r.flag("hasWiki", w.hasWiki)
 	if s := r.text("website", w.website); s != "" {
-		r.props["website"] = string(bitbucket.MaskSecrets([]byte(s)))
+		r.props["website"] = bitbucket.MaskSecrets(s)
 	}
 	r.number("size", w.size)
 	r.link(w.links)

@@ -9,42 +9,45 @@ import (
 	"github.com/windlass-hq/windlass/internal/graph"
 )
 
-// people collects everybody who is mentioned in one page, each once.
+// people collects everybody who is mentioned in one listing, each once.
 type people struct {
 	met  []graph.Object
-	seen map[string]bool
+	seen map[string]*person // by the UUID as it was written
 }
 
-// meet adds the account, if it has an identity, and returns its UUID and name.
-func (p *people) meet(j bitbucket.JSON) (uuid, name string) {
+// person is somebody who was met.
+type person struct {
+	uuid, key string
+	name      string
+	box       any // uuid, boxed once, since it stands in many lists
+	nameBox   any
+}
+
+// meet adds the account, and returns who it is; nil where it has no identity.
+func (p *people) meet(j bitbucket.JSON) *person {
 	if !j.IsObject() {
-		return "", ""
+		return nil
 	}
-	var id, display bitbucket.JSON
-	j.Each(func(key []byte, v bitbucket.JSON) {
-		switch string(key) {
-		case "uuid":
-			id = v
-		case "display_name":
-			display = v
-		}
-	})
+	id := j.Get("uuid")
+	if known := p.seen[string(id)]; known != nil {
+		return known
+	}
 	uuid, ok := readUUID(id)
 	if !ok {
-		return "", ""
+		return nil
 	}
-	name, _ = display.Text()
-	if p.seen[uuid] {
-		return uuid, name
+	o, _, ok := convertUser(j)
+	if !ok {
+		return nil
 	}
+	p.met = append(p.met, o)
+	name, _ := o.Entity.Properties["name"].(string)
+	known := &person{uuid: uuid, key: o.Entity.Key, name: name, box: uuid, nameBox: name}
 	if p.seen == nil {
-		p.seen = map[string]bool{}
+		p.seen = map[string]*person{}
 	}
-	p.seen[uuid] = true
-	if o, _, ok := convertUser(j); ok {
-		p.met = append(p.met, o)
-	}
-	return uuid, name
+	p.seen[string(id)] = known
+	return known
 }
 
 // descriptionLength is how much of a description becomes a property (reference/jupiterone.md 1.2); the whole text is
@@ -75,7 +78,7 @@ func convertPullRequest(j bitbucket.JSON, repo bitbucket.RepoRef, met *people) (
 		description = inner(w.summary, "raw")
 	}
 	if text := r.text("description", description); text != "" {
-		r.props["description"] = string(bitbucket.MaskSecrets([]byte(shorten(text, descriptionLength))))
+		r.props["description"] = bitbucket.MaskSecrets(shorten(text, descriptionLength))
 	}
 	if state := r.text("state", w.state); state != "" {
 		r.props["open"] = state == "OPEN"
@@ -114,11 +117,11 @@ func convertPullRequest(j bitbucket.JSON, repo bitbucket.RepoRef, met *people) (
 			Key: key, Type: graph.TypePullRequest, Name: repoName + "/" + strconv.FormatInt(n, 10), Properties: r.props,
 			Home: repo.Key, Repo: repo.Key, Project: repo.ProjectKey, Source: graph.Provider, Revision: revision, Raw: bitbucket.Scrub(j),
 		},
-		Relationships: []graph.Relationship{{From: repo.Key, Verb: graph.Has, To: key}},
+		Relationships: append(make([]graph.Relationship, 0, 6), graph.Relationship{From: repo.Key, Verb: graph.Has, To: key}),
 	}
 	switch {
-	case author != "":
-		o.Relationships = append(o.Relationships, graph.Relationship{From: userKey(author), Verb: graph.Opened, To: key})
+	case author != nil:
+		o.Relationships = append(o.Relationships, graph.Relationship{From: author.key, Verb: graph.Opened, To: key})
 	case !w.author.Null(): // missing or unreadable, which says nothing; null says that the account is gone
 		o.UnknownVerbs = append(o.UnknownVerbs, graph.Opened)
 	}
@@ -127,29 +130,29 @@ func convertPullRequest(j bitbucket.JSON, repo bitbucket.RepoRef, met *people) (
 }
 
 // person sets the id and name of somebody mentioned; both are absent where the account is gone.
-func (r *record) person(idName, textName string, j bitbucket.JSON, met *people) string {
+func (r *record) person(idName, textName string, j bitbucket.JSON, met *people) *person {
 	switch {
 	case j.Missing():
-		return ""
+		return nil
 	case j.Null():
 		r.props[idName], r.props[textName] = nil, nil
-		return ""
+		return nil
 	}
-	uuid, name := met.meet(j)
-	if uuid == "" {
+	who := met.meet(j)
+	if who == nil {
 		r.oddly(idName, "no account with a UUID")
-		return ""
+		return nil
 	}
-	r.props[idName] = uuid
-	if name != "" {
-		r.props[textName] = name
+	r.props[idName] = who.box
+	if who.name != "" {
+		r.props[textName] = who.nameBox
 	}
-	return uuid
+	return who
 }
 
 // review is what is known about one person and one pull request.
 type review struct {
-	uuid, name                 string
+	who                        *person
 	requested, acted, approved bool
 	state                      any
 	participatedOn             any
@@ -158,29 +161,29 @@ type review struct {
 // reviews sets who was asked and who acted. The list of pull requests tells only when asked by fields (FACTS 57);
 // where participants are missing nothing is known about reviews and approvals, which is not the same as none.
 // Lists are sorted by id, because the order of an answer means nothing and must not make a version.
-func reviews(o *graph.Object, r *record, w pullRequest, author string, met *people) {
-	var list []review
-	find := func(uuid, name string) *review {
+func reviews(o *graph.Object, r *record, w pullRequest, author *person, met *people) {
+	list := make([]review, 0, 8)
+	find := func(who *person) *review {
 		for i := range list {
-			if list[i].uuid == uuid {
+			if list[i].who.uuid == who.uuid {
 				return &list[i]
 			}
 		}
-		list = append(list, review{uuid: uuid, name: name})
+		list = append(list, review{who: who})
 		return &list[len(list)-1]
 	}
 	askedKnown := w.reviewers.Elements(func(j bitbucket.JSON) {
-		if uuid, name := met.meet(j); uuid != "" {
-			find(uuid, name).requested = true
+		if who := met.meet(j); who != nil {
+			find(who).requested = true
 		}
 	})
 	actedKnown := w.participants.Elements(func(j bitbucket.JSON) {
 		p := readParticipant(j)
-		uuid, name := met.meet(p.user)
-		if uuid == "" {
+		who := met.meet(p.user)
+		if who == nil {
 			return // an account that is gone; nothing can be linked
 		}
-		v := find(uuid, name)
+		v := find(who)
 		if role, _ := p.role.Text(); role == "REVIEWER" && !askedKnown {
 			v.requested = true
 		}
@@ -195,44 +198,52 @@ func reviews(o *graph.Object, r *record, w pullRequest, author string, met *peop
 			v.participatedOn, v.acted = t, true
 		}
 	})
-	for _, odd := range []struct {
-		name string
-		v    bitbucket.JSON
-	}{{"reviewers", w.reviewers}, {"participants", w.participants}} {
-		if !odd.v.Missing() && !odd.v.Null() && !odd.v.IsArray() {
-			r.oddly(odd.name, "no list")
-		}
-	}
-	slices.SortFunc(list, func(a, b review) int { return strings.Compare(a.uuid, b.uuid) })
+	r.listOrOdd("reviewers", w.reviewers)
+	r.listOrOdd("participants", w.participants)
+	slices.SortFunc(list, func(a, b review) int { return strings.Compare(a.who.uuid, b.who.uuid) })
 	if askedKnown || actedKnown {
-		r.names("reviewerIds", "reviewers", list, func(v review) bool { return v.requested })
+		r.names("reviewerIds", "reviewers", list, func(v *review) bool { return v.requested })
 	}
 	if !actedKnown {
 		o.UnknownVerbs = append(o.UnknownVerbs, graph.Reviewed, graph.Approved)
 		return
 	}
-	r.names("approverIds", "approvers", list, func(v review) bool { return v.approved })
+	r.names("approverIds", "approvers", list, func(v *review) bool { return v.approved })
 	for _, v := range list {
 		if v.approved {
-			o.Relationships = append(o.Relationships, graph.Relationship{From: userKey(v.uuid), Verb: graph.Approved, To: o.Entity.Key})
+			o.Relationships = append(o.Relationships, graph.Relationship{From: v.who.key, Verb: graph.Approved, To: o.Entity.Key})
 		}
-		if !v.requested && (!v.acted || (v.uuid == author && v.state == nil && !v.approved)) {
+		own := author != nil && v.who.uuid == author.uuid
+		if !v.requested && (!v.acted || own && v.state == nil && !v.approved) {
 			continue // only mentioned, or the author who took part in the talk: neither is a review
 		}
 		o.Relationships = append(o.Relationships, graph.Relationship{
-			From: userKey(v.uuid), Verb: graph.Reviewed, To: o.Entity.Key,
+			From: v.who.key, Verb: graph.Reviewed, To: o.Entity.Key,
 			Properties: graph.Properties{"requested": v.requested, "acted": v.acted, "state": v.state, "participatedOn": v.participatedOn},
 		})
 	}
 }
 
+// listOrOdd notes a value that should be a list and is not.
+func (r *record) listOrOdd(name string, v bitbucket.JSON) {
+	if !v.Missing() && !v.Null() && !v.IsArray() {
+		r.oddly(name, "no list")
+	}
+}
+
 // names sets two parallel lists, of ids and of names.
-func (r *record) names(idName, textName string, list []review, keep func(review) bool) {
-	ids, names := []any{}, []any{}
-	for _, v := range list {
-		if keep(v) {
-			ids = append(ids, v.uuid)
-			names = append(names, v.name)
+func (r *record) names(idName, textName string, list []review, keep func(*review) bool) {
+	n := 0
+	for i := range list {
+		if keep(&list[i]) {
+			n++
+		}
+	}
+	ids, names := make([]any, 0, n), make([]any, 0, n)
+	for i := range list {
+		if keep(&list[i]) {
+			ids = append(ids, list[i].who.box)
+			names = append(names, list[i].who.nameBox)
 		}
 	}
 	r.props[idName], r.props[textName] = ids, names

@@ -127,7 +127,9 @@ func (r *record) uuid(name string, object bitbucket.JSON) string {
 func (r *record) link(links bitbucket.JSON) {
 	v := inner(links, "html", "href")
 	if s := r.text("webLink", v); s != "" {
-		r.props["webLink"] = string(bitbucket.MaskSecrets([]byte(s)))
+		if masked := bitbucket.MaskSecrets(s); masked != s {
+			r.props["webLink"] = masked
+		}
 	}
 }
 
