@@ -279,6 +279,9 @@ func (c *chunk) resolve() error {
 				c.keys[to.id] = ref.key
 			} else {
 				f.claim.stored = 0 // looked at again when the same claim comes next
+				if ref.id == &f.now.home {
+					c.result.Dangling = append(c.result.Dangling, ref.key)
+				}
 			}
 		}
 	}

@@ -19,7 +19,7 @@ type Batch struct {
 	RequestedAt time.Time // when the request was sent; zero for now
 	Fence       *Fence    // nil for none
 	Objects     []graph.Object
-	Met         []graph.Object // applied under the connection's scope for what is met, before Objects
+	Met         []graph.Object // applied after Objects, under the connection's scope for what is met
 }
 
 // Result counts entities by what became of them.
@@ -32,7 +32,7 @@ type Result struct {
 	Withdrawn int
 	Unchanged int
 	Stale     int      // dropped, as something newer is known
-	Dangling  []string // keys of relationships left out because an end is unknown
+	Dangling  []string // keys of relationships left out because an end is unknown, and of unknown homes
 }
 
 // Add adds another result.
@@ -126,6 +126,10 @@ func (s *Store) prepare(ctx context.Context, b Batch, known func(scope int64, cl
 		}
 		return nil
 	}
+	w.all = make(b.Scope, b.Objects)
+	if err := keep(b.Scope, w.all); err != nil {
+		return nil, err
+	}
 	if len(b.Met) > 0 {
 		met, err := s.metScope(ctx, key.Connection)
 		if err != nil {
@@ -134,10 +138,6 @@ func (s *Store) prepare(ctx context.Context, b Batch, known func(scope int64, cl
 		if err := keep(met, make(met, b.Met)); err != nil {
 			return nil, err
 		}
-	}
-	w.all = make(b.Scope, b.Objects)
-	if err := keep(b.Scope, w.all); err != nil {
-		return nil, err
 	}
 	for _, c := range w.claims {
 		if len(c.obj.Entity.Raw) > 0 {

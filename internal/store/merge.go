@@ -292,7 +292,7 @@ func (c *chunk) dropEdge(e *edge, f *fate) error {
 		if theirs, err = c.g.s.scopeKey(c.g.ctx, c.g.tx, s.scope); err != nil {
 			return false
 		}
-		return theirs.Listing == mine.Listing && theirs.Connection != mine.Connection
+		return theirs.Listing == mine.Listing && theirs.Parent == mine.Parent && theirs.Connection != mine.Connection
 	})
 	return err
 }

@@ -125,7 +125,7 @@ func (w *withdrawal) one(g *graphTx, key string, budget int) (complete bool, clo
 	if err != nil {
 		return false, 0, err
 	}
-	if _, further := others[w.scope]; r.scope != w.scope && !further {
+	if r.scope != w.scope && !others[w.scope] {
 		return true, 0, nil
 	}
 	if w.reason != graph.Withdrawn && w.requested < r.writtenAt {
@@ -138,13 +138,13 @@ func (w *withdrawal) one(g *graphTx, key string, budget int) (complete bool, clo
 	return true, 1, w.leave(g, r, others)
 }
 
-// presences returns the further presences of an entity: scope and hash.
-func (g *graphTx) presences(id int64) (map[int64]int64, error) {
-	out := map[int64]int64{}
-	err := g.each(`SELECT scope, hash FROM presence WHERE entity_id = $1`, [][]any{{id}}, func(_ int, from rowScanner) error {
-		var scope, hash int64
-		err := from.Scan(&scope, &hash)
-		out[scope] = hash
+// presences returns the scopes of an entity's further presences.
+func (g *graphTx) presences(id int64) (map[int64]bool, error) {
+	out := map[int64]bool{}
+	err := g.each(`SELECT scope FROM presence WHERE entity_id = $1`, [][]any{{id}}, func(_ int, from rowScanner) error {
+		var scope int64
+		err := from.Scan(&scope)
+		out[scope] = true
 		return err
 	})
 	if err != nil {
@@ -154,24 +154,29 @@ func (g *graphTx) presences(id int64) (map[int64]int64, error) {
 }
 
 // leave takes one of several presences away. The relationships that the entity brought in that scope go with it.
-func (w *withdrawal) leave(g *graphTx, r *row, others map[int64]int64) error {
+func (w *withdrawal) leave(g *graphTx, r *row, others map[int64]bool) error {
 	if r.scope == w.scope {
 		first := true
-		for scope, hash := range others {
+		for scope := range others {
 			if first || scope < r.scope {
-				r.scope, r.hash, first = scope, hash, false
+				r.scope, first = scope, false
 			}
 		}
-	} else if _, ok := others[w.scope]; ok {
+	} else {
 		if err := g.exec(`DELETE FROM presence WHERE entity_id = $1 AND scope = $2`, [][]any{{r.id, w.scope}}); err != nil {
 			return fmt.Errorf("withdraw a presence: %w", err)
 		}
 		delete(others, w.scope)
 	}
-	if _, promoted := others[r.scope]; promoted {
+	if others[r.scope] { // the new first one
 		if err := g.exec(`DELETE FROM presence WHERE entity_id = $1 AND scope = $2`, [][]any{{r.id, r.scope}}); err != nil {
 			return fmt.Errorf("promote a presence: %w", err)
 		}
+	}
+	// What only this scope knew must not stay for ever: the next claims of the others are looked at.
+	r.hash = 0
+	if err := g.exec(`UPDATE presence SET hash = 0 WHERE entity_id = $1`, [][]any{{r.id}}); err != nil {
+		return fmt.Errorf("withdraw a presence: %w", err)
 	}
 	r.goneAt = max(r.goneAt, w.requested)
 	if err := g.exec(touchRow, [][]any{{r.id, r.scope, r.hash, r.writtenAt, r.revision, null(r.goneAt)}}); err != nil {
