@@ -40,7 +40,7 @@ type thing struct {
 	source   graph.Source
 	facts    graph.Properties
 	revision int64     // the newest the provider told
-	written  time.Time // when the newest accepted answer was asked for
+	written  time.Time // when the newest accepted answer that brought news was asked for
 	left     time.Time // when the newest withdrawal was asked for that left it open
 	closed   time.Time // when the closing was asked for; counts while it is closed
 	version  int
@@ -101,37 +101,42 @@ func newWorld(declared *graph.Model) *world {
 	}
 }
 
+// accepted is a claim that is taken.
+type accepted struct {
+	object graph.Object
+	scope  int64
+	asked  time.Time
+	newer  bool          // the provider says that it is newer than what was known
+	before string        // everything known of the thing before it
+	again  bool          // the scope saw the thing before
+	last   *graph.Object // the claim that the scope made before
+}
+
 // apply is one answer of the provider: objects of a scope, and others met in it, all asked for at the same time.
 func (w *world) apply(scope int64, objects, met []graph.Object, asked time.Time) {
 	w.begin()
-	type taken struct {
-		object graph.Object
-		scope  int64
-		newer  bool
-	}
-	var all []taken
+	var all []accepted
 	for _, o := range objects {
-		if ok, newer := w.take(o, scope, asked); ok {
-			all = append(all, taken{o, scope, newer})
+		if a := w.take(o, scope, asked); a != nil {
+			all = append(all, *a)
 		}
 	}
 	for _, o := range met {
-		own := w.met[w.scopes[scope].connection]
-		if ok, newer := w.take(o, own, asked); ok {
-			all = append(all, taken{o, own, newer})
+		if a := w.take(o, w.met[w.scopes[scope].connection], asked); a != nil {
+			all = append(all, *a)
 		}
 	}
 	// Homes and ends of relationships may stand anywhere in the batch, so they are looked up when all are in.
-	for _, t := range all {
-		w.connect(t.object, t.scope, t.newer)
+	for _, a := range all {
+		w.connect(a)
 	}
 	w.end()
 }
 
-// take decides about one claim and merges its facts. It reports whether the claim was accepted, and whether the
-// provider says that it is newer than what was known.
-func (w *world) take(o graph.Object, scope int64, asked time.Time) (accepted, newer bool) {
+// take decides about one claim and merges its facts. It returns nil where the claim is dropped.
+func (w *world) take(o graph.Object, scope int64, asked time.Time) *accepted {
 	key, revision := o.Entity.Key, o.Entity.Revision
+	a := &accepted{object: o, scope: scope, asked: asked}
 	t := w.things[key]
 	if t == nil {
 		t = &thing{}
@@ -141,7 +146,7 @@ func (w *world) take(o graph.Object, scope int64, asked time.Time) (accepted, ne
 		// An answer asked for before the closing knows nothing of it.
 		if asked.Before(t.closed) {
 			w.counts.Stale++
-			return false, false
+			return nil
 		}
 		// What comes back begins from nothing; only its name in our books and its version number go on.
 		*t = thing{open: true, kind: o.Entity.Type, source: graph.Provider, facts: graph.Properties{}, version: t.version, seen: map[int64]*graph.Object{}}
@@ -150,7 +155,7 @@ func (w *world) take(o graph.Object, scope int64, asked time.Time) (accepted, ne
 		last, sees := t.seen[scope]
 		// A scope that repeats its claim says nothing new, whatever others said in between.
 		if last != nil && render(*last) == render(o) {
-			return false, false
+			return nil
 		}
 		// The provider's own order decides first, the time of asking second.
 		stale := revision != 0 && revision < t.revision
@@ -163,15 +168,12 @@ func (w *world) take(o graph.Object, scope int64, asked time.Time) (accepted, ne
 				t.seen[scope] = nil
 			}
 			w.counts.Stale++
-			return false, false
+			return nil
 		}
-		newer = revision > t.revision
+		a.newer, a.before, a.again, a.last = revision > t.revision, t.known(), sees, last
 		w.remember(key, t, false)
 	}
 	t.revision = max(t.revision, revision)
-	if asked.After(t.written) {
-		t.written = asked
-	}
 	// Unknown never overwrites known.
 	if o.Entity.Name != "" {
 		t.name = o.Entity.Name
@@ -180,9 +182,7 @@ func (w *world) take(o graph.Object, scope int64, asked time.Time) (accepted, ne
 		t.source = o.Entity.Source
 	}
 	merge(t.facts, o.Entity.Properties)
-	claim := o
-	t.seen[scope] = &claim
-	return true, newer
+	return a
 }
 
 // merge lets known facts overwrite: an absent name is unknown and stays, nil is known to be absent and goes.
@@ -196,10 +196,17 @@ func merge(facts, claimed graph.Properties) {
 	}
 }
 
+// known renders everything known of a thing itself.
+func (t *thing) known() string {
+	return render([]any{t.name, t.home, t.source, t.facts, t.revision})
+}
+
 // connect settles the home and the relationships of an accepted claim.
-func (w *world) connect(o graph.Object, scope int64, newer bool) {
+func (w *world) connect(a accepted) {
+	o, scope := a.object, a.scope
 	key := o.Entity.Key
 	t := w.things[key]
+	news := false
 	complete := true
 	if home := o.Entity.Home; home != "" {
 		if w.isOpen(home) {
@@ -229,11 +236,11 @@ func (w *world) connect(o graph.Object, scope int64, newer bool) {
 			continue
 		}
 		for s := range e.seen {
-			if s.owner == key && (s.scope == scope || newer && w.sameListing(s.scope, scope)) {
+			if s.owner == key && (s.scope == scope || a.newer && w.sameListing(s.scope, scope)) {
 				delete(e.seen, s)
 			}
 		}
-		w.dropUnseen(name, key)
+		news = w.dropUnseen(name, key) || news
 	}
 	for name, facts := range claimed {
 		e := w.ties[name]
@@ -242,18 +249,26 @@ func (w *world) connect(o graph.Object, scope int64, newer bool) {
 			w.ties[name] = e
 			w.touched[key].edges[name.String()] = graph.Created
 			merge(e.facts, facts)
+			news = true
 		} else {
-			before := render(w.versionedTie(name, e.facts))
+			all, versioned := render(e.facts), render(w.versionedTie(name, e.facts))
 			merge(e.facts, facts)
-			if render(w.versionedTie(name, e.facts)) != before {
+			news = news || render(e.facts) != all
+			if render(w.versionedTie(name, e.facts)) != versioned {
 				w.touched[key].edges[name.String()] = graph.Updated
 			}
 		}
 		e.seen[sight{key, scope}] = true
 	}
+	t.seen[scope] = &o
 	// What was left out may be there the next time, so the same claim must be looked at again.
 	if !complete {
 		t.seen[scope] = nil
+	}
+	// An answer that brings nothing new, not even a claim to remember, is no write.
+	news = news || t.known() != a.before || !a.again || t.seen[scope] != nil || a.last != nil
+	if news && a.asked.After(t.written) {
+		t.written = a.asked
 	}
 }
 
@@ -264,11 +279,13 @@ func (w *world) sameListing(a, b int64) bool {
 }
 
 // dropUnseen closes a relationship without presences, and writes it down as a change of its owner.
-func (w *world) dropUnseen(name tie, owner string) {
-	if e := w.ties[name]; len(e.seen) == 0 {
-		delete(w.ties, name)
-		w.touched[owner].edges[name.String()] = graph.Closed
+func (w *world) dropUnseen(name tie, owner string) (closed bool) {
+	if len(w.ties[name].seen) > 0 {
+		return false
 	}
+	delete(w.ties, name)
+	w.touched[owner].edges[name.String()] = graph.Closed
+	return true
 }
 
 // withdraw takes presences in a scope back.

@@ -163,7 +163,9 @@ func TestRemovedConnectionTakesOnlyItsOwnSightAway(t *testing.T) {
 		f.later()
 		removal, err := f.store.RemoveConnection(f.Context(), "three")
 		f.ok(err)
-		f.same("preview", preview, removal)
+		f.same("preview of what closes", preview.Closes, map[string]int{graph.TypeProject: 1, graph.TypeRepo: 1, graph.TypePullRequest: 1, graph.TypeUser: 1})
+		f.same("preview of what stays", preview.Keeps, map[string]int{graph.TypeWorkspace: 1})
+		f.counts(removal, store.Result{Withdrawn: 4})
 		for _, key := range []string{"p", "r", "pr", "u"} {
 			f.closed(key)
 			history, err := f.store.History(f.Context(), key)
