@@ -322,7 +322,13 @@ func (o named) sort() []string            { return []string{"", o.p.d.bytewise(o
 // classed is _class: like named, but a list.
 type classed struct{ named }
 
-func (o classed) elements() string          { return o.p.d.many(o.p.d.classes(o.key)) }
+func (o classed) elements() string { return o.p.d.many(o.p.d.classes(o.key)) }
+
+// sort ranks as the JSON of a list does.
+func (o classed) sort() []string {
+	return []string{"CASE " + o.lookup() + " WHEN '[]' THEN 4 ELSE 3 END", o.p.d.bytewise(o.lookup())}
+}
+
 func (o classed) decode(v any) (any, error) { return decodeJSON(v) }
 
 // accounts is tag.AccountName: the account names of the connections that see the entity now. Presences keep no
@@ -357,9 +363,10 @@ func (o accounts) elements() string { return o.p.d.many(o.names()) }
 func (o accounts) output() string   { return o.p.d.list(o.names()) }
 func (o accounts) number() string   { return "CAST(NULL AS DOUBLE PRECISION)" }
 
+// sort ranks as the value that is shown: nothing, a text or a list.
 func (o accounts) sort() []string {
-	first := "(SELECT MIN(n) FROM " + o.names() + " AS v)"
-	return []string{"CASE WHEN " + first + " IS NULL THEN 1 ELSE 0 END", o.p.d.bytewise(first)}
+	of := func(what string) string { return "(SELECT " + what + " FROM " + o.names() + " AS v)" }
+	return []string{"CASE " + of("COUNT(*)") + " WHEN 0 THEN 4 WHEN 1 THEN 1 ELSE 3 END", o.p.d.bytewise(of("MIN(n)"))}
 }
 
 // decode yields nothing, one name, or a list where several differ.

@@ -21,7 +21,7 @@ func (p *planner) statement(body string) string {
 	if len(p.steps) == 0 {
 		return body
 	}
-	return "WITH " + strings.Join(p.steps, ", ") + " " + body
+	return "WITH " + strings.Join(p.steps, ",\n") + "\n" + body
 }
 
 // window writes LIMIT and OFFSET, "" where nothing bounds the rows.

@@ -77,6 +77,9 @@ func nearest(name string, candidates []string) string {
 	best, bestDistance := "", len([]rune(name))/3+2
 	for _, c := range candidates {
 		d := distance(strings.ToLower(name), strings.ToLower(c))
+		if len(name) > 2 && strings.Contains(strings.ToLower(c), strings.ToLower(name)) {
+			d = min(d, 2) // Repo for CodeRepo
+		}
 		if c != name && (d < bestDistance || d == bestDistance && best != "" && c < best) {
 			best, bestDistance = c, d
 		}

@@ -53,7 +53,17 @@ func (r Row) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
+// add appends a column; one that is there already, as with pr.*, pr.title, keeps its place and value.
 func (r *Row) add(name string, value any) {
+	for _, n := range r.Names {
+		if n == name {
+			return
+		}
+	}
+	r.append(name, value)
+}
+
+func (r *Row) append(name string, value any) {
 	r.Names, r.Values = append(r.Names, name), append(r.Values, value)
 }
 
@@ -77,7 +87,7 @@ func (r *Row) addProperties(v any) error {
 	}
 	sort.Strings(names)
 	for _, n := range names {
-		r.add(n, m[n])
+		r.append(n, m[n])
 	}
 	return nil
 }
