@@ -21,7 +21,7 @@ func small() sandbox.Options {
 }
 
 func TestGraphEqualsBitbucket(t *testing.T) {
-	each(t, small(), func(f *fixture) {
+	each(t, small(), func(t *testing.T, f *fixture) {
 		first := f.sync(sync.RunOptions{}, sync.Complete)
 		f.equal()
 		if first.Changes.Created == 0 || first.Changes.Deleted != 0 {
@@ -38,7 +38,7 @@ func TestGraphEqualsBitbucket(t *testing.T) {
 }
 
 func TestSecondSyncWritesNothing(t *testing.T) {
-	each(t, small(), func(f *fixture) {
+	each(t, small(), func(t *testing.T, f *fixture) {
 		f.sync(sync.RunOptions{}, sync.Complete)
 		before := f.count()
 		second := f.sync(sync.RunOptions{}, sync.Complete)
@@ -71,7 +71,7 @@ func (f *fixture) count() string {
 }
 
 func TestCallsStayWithinTheBudget(t *testing.T) {
-	each(t, small(), func(f *fixture) {
+	each(t, small(), func(t *testing.T, f *fixture) {
 		names, pulls := f.repositories()
 		budget := (len(names) + 99) / 100
 		for _, n := range names {
@@ -90,7 +90,7 @@ func TestCallsStayWithinTheBudget(t *testing.T) {
 }
 
 func TestWhatDisappearsCloses(t *testing.T) {
-	each(t, small(), func(f *fixture) {
+	each(t, small(), func(t *testing.T, f *fixture) {
 		f.sync(sync.RunOptions{}, sync.Complete)
 		names, pulls := f.repositories()
 		repo := withPulls(t, names, pulls, 3)
@@ -122,7 +122,7 @@ func withPulls(t *testing.T, names []string, pulls map[string][]int, n int) stri
 }
 
 func TestRandomLife(t *testing.T) {
-	each(t, small(), func(f *fixture) {
+	each(t, small(), func(t *testing.T, f *fixture) {
 		r := seeded(11)
 		f.sync(sync.RunOptions{}, sync.Complete)
 		users := []string{}
@@ -177,7 +177,7 @@ func TestRandomLife(t *testing.T) {
 func TestManyMissingAreHeldUntilConfirmed(t *testing.T) {
 	o := small()
 	o.PullRequests = 400
-	each(t, o, func(f *fixture) {
+	each(t, o, func(t *testing.T, f *fixture) {
 		f.sync(sync.RunOptions{}, sync.Complete)
 		names, pulls := f.repositories()
 		repo := withPulls(t, names, pulls, 30)
@@ -203,7 +203,7 @@ func TestManyMissingAreHeldUntilConfirmed(t *testing.T) {
 }
 
 func TestAMemberWhoLeavesLosesTheMembershipOnly(t *testing.T) {
-	each(t, small(), func(f *fixture) {
+	each(t, small(), func(t *testing.T, f *fixture) {
 		f.sync(sync.RunOptions{}, sync.Complete)
 		members := f.oracle.all("/workspaces/acme/members?pagelen=100")
 		gone := at(members[len(members)-1], "user")
@@ -230,11 +230,11 @@ func TestAFailedListingClosesNothing(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			o := small()
-			o.PullRequests = 500
-			each(t, o, func(f *fixture) {
+			o.PullRequests = 700
+			each(t, o, func(t *testing.T, f *fixture) {
 				f.sync(sync.RunOptions{}, sync.Complete)
 				names, pulls := f.repositories()
-				repo := withPulls(t, names, pulls, 60)
+				repo := withPulls(t, names, pulls, 52)
 				f.must(f.sandbox.DeletePullRequest(repo, pulls[repo][0]))
 				before := len(stored(t, f.store).entities)
 				bad := tc.fault
@@ -261,7 +261,7 @@ func TestAFailedListingClosesNothing(t *testing.T) {
 func TestAnOddObjectIsReportedAndTheRunGoesOn(t *testing.T) {
 	for _, tc := range []struct{ variant, status string }{{"wrong-types", sync.Complete}, {"null-author", sync.Complete}, {"no-id", sync.Partial}} {
 		t.Run(tc.variant, func(t *testing.T) {
-			each(t, small(), func(f *fixture) {
+			each(t, small(), func(t *testing.T, f *fixture) {
 				names, pulls := f.repositories()
 				repo := withPulls(t, names, pulls, 5)
 				_, err := f.sandbox.AddFault(sandbox.Fault{Kind: sandbox.FaultOdd, Variant: tc.variant, Path: "/2.0/repositories/", Skip: 1})
@@ -280,7 +280,7 @@ func TestAnOddObjectIsReportedAndTheRunGoesOn(t *testing.T) {
 }
 
 func TestAnInterruptedRunGoesOn(t *testing.T) {
-	each(t, small(), func(f *fixture) {
+	each(t, small(), func(t *testing.T, f *fixture) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var once gosync.Once
@@ -319,7 +319,7 @@ func pullRequestScopes(s sync.Summary) (n int) {
 }
 
 func TestSwitchingPullRequestsOffDeletesNone(t *testing.T) {
-	each(t, small(), func(f *fixture) {
+	each(t, small(), func(t *testing.T, f *fixture) {
 		first := f.sync(sync.RunOptions{}, sync.Complete)
 		c, err := f.store.Connection(t.Context(), "acme")
 		f.must(err)
@@ -339,7 +339,7 @@ func TestSwitchingPullRequestsOffDeletesNone(t *testing.T) {
 }
 
 func TestAWindowClosesNothing(t *testing.T) {
-	each(t, small(), func(f *fixture) {
+	each(t, small(), func(t *testing.T, f *fixture) {
 		first := f.sync(sync.RunOptions{}, sync.Complete)
 		s := f.sync(sync.RunOptions{Since: time.Minute}, sync.Complete)
 		if s.Changes.Deleted != 0 || s.Objects["bitbucket_pull_request"] != first.Objects["bitbucket_pull_request"] {
@@ -354,7 +354,7 @@ func TestAWindowClosesNothing(t *testing.T) {
 }
 
 func TestUnknownWorkspaceFailsWithANearName(t *testing.T) {
-	each(t, small(), func(f *fixture) {
+	each(t, small(), func(t *testing.T, f *fixture) {
 		f.connect("typo", map[string]string{"workspaces": "acmee"})
 		s, err := f.engine.Run(t.Context(), "typo", sync.RunOptions{Drain: true}, nil)
 		if err == nil || s.Status != sync.Failed || !strings.Contains(err.Error(), "acme") {
@@ -364,7 +364,7 @@ func TestUnknownWorkspaceFailsWithANearName(t *testing.T) {
 }
 
 func TestTwoRunsOfOneConnectionExcludeEachOther(t *testing.T) {
-	each(t, small(), func(f *fixture) {
+	each(t, small(), func(t *testing.T, f *fixture) {
 		fence, err := f.store.AcquireLease(t.Context(), "connection/1", "somebody", time.Minute)
 		f.must(err)
 		_, err = f.engine.Run(t.Context(), "acme", sync.RunOptions{Drain: true}, nil)
@@ -377,7 +377,7 @@ func TestTwoRunsOfOneConnectionExcludeEachOther(t *testing.T) {
 }
 
 func TestBacklogWorksOffWhatARunQueued(t *testing.T) {
-	each(t, small(), func(f *fixture) {
+	each(t, small(), func(t *testing.T, f *fixture) {
 		if _, err := f.engine.Run(t.Context(), "acme", sync.RunOptions{}, nil); err != nil {
 			t.Fatal(err)
 		}

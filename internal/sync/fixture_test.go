@@ -30,7 +30,7 @@ type fixture struct {
 }
 
 // each runs a test on both databases.
-func each(t *testing.T, o sandbox.Options, test func(f *fixture)) {
+func each(t *testing.T, o sandbox.Options, test func(t *testing.T, f *fixture)) {
 	storetest.Each(t, func(t *testing.T, open func(...storetest.Option) *store.Store) {
 		s := open(storetest.WithNow(time.Now))
 		b, err := sandbox.New(o)
@@ -48,7 +48,7 @@ func each(t *testing.T, o sandbox.Options, test func(f *fixture)) {
 		f.oracle = &oracle{t: t, base: server.URL + "/cloud/2.0", token: "sandbox-cloud-token"}
 		f.engine = sync.New(sync.Options{Store: s, Open: f.open, Exclusive: f.exclusive, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 		f.connect("acme", nil)
-		test(f)
+		test(t, f)
 	})
 }
 

@@ -59,7 +59,7 @@ func (p *pass) objects(ctx context.Context) error {
 			return err
 		}
 	}
-	if failed != nil && len(listing.Missing()) == len(accounts) && p.tally.read == 0 {
+	if failed != nil && p.tally.read == 0 {
 		return failed
 	}
 	if err := p.endAccounts(ctx, scope, listing, accounts, failed); err != nil {
