@@ -84,6 +84,10 @@ func New(o Options) (*Client, error) {
 	base := http.Client{}
 	if o.HTTP != nil {
 		base = *o.HTTP
+	} else if t, ok := http.DefaultTransport.(*http.Transport); ok {
+		t = t.Clone()
+		t.MaxIdleConnsPerHost = 16 // one host is all there is; Go's 2 would close connections between requests
+		base.Transport = t
 	}
 	// Redirects are followed by hand, behind the origin guard; cookies would tie principals together.
 	base.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -109,6 +113,9 @@ func New(o Options) (*Client, error) {
 // Calls returns how many requests were sent to the API, retries included. Token requests are not among them: they
 // go elsewhere and spend no allowance.
 func (c *Client) Calls() int64 { return c.calls.Load() }
+
+// Close closes the connections that are idle. The client remains usable.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // API returns the configured origin.
 func (c *Client) API() Origin { return c.api }

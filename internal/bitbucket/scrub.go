@@ -120,6 +120,9 @@ func scrubValue(out JSON, j JSON) JSON {
 // SecretName reports whether a member of this name holds a secret by the look of its name. Flags such as secret_set
 // stay, since true, false and null are never dropped.
 func SecretName(key []byte) bool {
+	if len(key) < len("token") { // the shortest of the words, longer than most names
+		return false
+	}
 	for i := 0; i < len(key); i++ {
 		switch key[i] | 0x20 {
 		case 'p':

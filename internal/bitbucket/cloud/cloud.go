@@ -103,6 +103,9 @@ func siteOf(apiURL string) string {
 // Calls returns how many API requests were sent, retries included and token requests not.
 func (c *Client) Calls() int64 { return c.core.Calls() }
 
+// Close closes the connections that are idle.
+func (c *Client) Close() { c.core.Close() }
+
 // Budgets returns what every principal has spent in the last hour.
 func (c *Client) Budgets() []bitbucket.Budget { return c.core.Budgets() }
 
