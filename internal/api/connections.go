@@ -10,7 +10,8 @@ import (
 	"github.com/windlass-hq/windlass/internal/store"
 )
 
-type nameIn struct {
+// Named is the part of a request that names a connection. It is exported since huma looks only into exported fields.
+type Named struct {
 	Name string `path:"name" maxLength:"100"`
 }
 
@@ -85,7 +86,7 @@ func (s *Server) createConnection(ctx context.Context, in *createIn) (*body[clie
 	return &body[client.Connected]{client.Connected{Connection: w, Check: check}}, err
 }
 
-func (s *Server) getConnection(ctx context.Context, in *nameIn) (*body[client.ConnectionDetail], error) {
+func (s *Server) getConnection(ctx context.Context, in *Named) (*body[client.ConnectionDetail], error) {
 	c, err := s.Store.Connection(ctx, in.Name)
 	if err != nil {
 		return nil, err
@@ -124,7 +125,7 @@ func (s *Server) getConnection(ctx context.Context, in *nameIn) (*body[client.Co
 }
 
 type updateIn struct {
-	nameIn
+	Named
 	Body client.ConnectionUpdate
 }
 
@@ -153,7 +154,7 @@ func (s *Server) updateConnection(ctx context.Context, in *updateIn) (*body[clie
 	return &body[client.Connection]{w}, err
 }
 
-func (s *Server) previewRemoval(ctx context.Context, in *nameIn) (*body[client.Removal], error) {
+func (s *Server) previewRemoval(ctx context.Context, in *Named) (*body[client.Removal], error) {
 	p, err := s.Store.PreviewRemoval(ctx, in.Name)
 	if err != nil {
 		return nil, err
@@ -167,12 +168,12 @@ func (s *Server) previewRemoval(ctx context.Context, in *nameIn) (*body[client.R
 	}}, nil
 }
 
-func (s *Server) deleteConnection(ctx context.Context, in *nameIn) (*none, error) {
+func (s *Server) deleteConnection(ctx context.Context, in *Named) (*none, error) {
 	_, err := s.Store.RemoveConnection(ctx, in.Name)
 	return nil, err
 }
 
-func (s *Server) testConnection(ctx context.Context, in *nameIn) (*body[client.Check], error) {
+func (s *Server) testConnection(ctx context.Context, in *Named) (*body[client.Check], error) {
 	c, err := s.Store.Connection(ctx, in.Name)
 	if err != nil {
 		return nil, err
@@ -188,7 +189,7 @@ func (s *Server) testConnection(ctx context.Context, in *nameIn) (*body[client.C
 	return &body[client.Check]{check}, s.keepVerdicts(ctx, c, check)
 }
 
-func (s *Server) listCredentials(ctx context.Context, in *nameIn) (*body[client.List[client.Credential]], error) {
+func (s *Server) listCredentials(ctx context.Context, in *Named) (*body[client.List[client.Credential]], error) {
 	c, err := s.Store.Connection(ctx, in.Name)
 	if err != nil {
 		return nil, err
@@ -205,7 +206,7 @@ func (s *Server) listCredentials(ctx context.Context, in *nameIn) (*body[client.
 }
 
 type credentialIn struct {
-	nameIn
+	Named
 	Body client.NewCredential
 }
 
@@ -244,7 +245,7 @@ func (s *Server) createCredential(ctx context.Context, in *credentialIn) (*body[
 }
 
 type credentialIDIn struct {
-	nameIn
+	Named
 	ID int64 `path:"id" minimum:"1"`
 }
 

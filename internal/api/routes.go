@@ -41,6 +41,10 @@ func (s *Server) routes() {
 	route(s, "GET /doctor", "Check the installation", s.doctor)
 	route(s, "GET /version", "Show the version", s.version)
 
+	// huma describes its own form of errors beside ours; nothing refers to it.
+	delete(s.huma.OpenAPI().Components.Schemas.Map(), "ErrorModel")
+	delete(s.huma.OpenAPI().Components.Schemas.Map(), "ErrorDetail")
+
 	s.mux.HandleFunc("GET /healthz", s.healthz)
 	s.mux.HandleFunc("GET /readyz", s.readyz)
 	s.mux.Handle("GET /metrics", s.metrics.handler())

@@ -21,7 +21,7 @@ import (
 )
 
 type startIn struct {
-	nameIn
+	Named
 	Body client.RunRequest
 }
 
@@ -127,12 +127,12 @@ func (s *Server) run(ctx context.Context, id int64) (client.Run, error) {
 	return run(r, names[r.Connection])
 }
 
-func (s *Server) getRun(ctx context.Context, in *idIn) (*body[client.Run], error) {
+func (s *Server) getRun(ctx context.Context, in *Numbered) (*body[client.Run], error) {
 	r, err := s.run(ctx, in.ID)
 	return &body[client.Run]{r}, err
 }
 
-func (s *Server) cancelRun(ctx context.Context, in *idIn) (*none, error) {
+func (s *Server) cancelRun(ctx context.Context, in *Numbered) (*none, error) {
 	if s.Runs.Cancel(in.ID) {
 		return nil, nil
 	}
@@ -163,7 +163,7 @@ func run(r store.Run, connection string) (client.Run, error) {
 }
 
 type eventsIn struct {
-	idIn
+	Numbered
 	Last string `header:"Last-Event-ID" doc:"Number of the last event that came; what followed it is sent."`
 }
 

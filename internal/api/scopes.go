@@ -12,7 +12,7 @@ import (
 )
 
 type scopesIn struct {
-	nameIn
+	Named
 	State  string `query:"state" enum:"complete,windowed,partial,failed,denied,disabled,unread" doc:"Only listings in this state."`
 	Limit  int    `query:"limit" default:"250" minimum:"1" maximum:"1000"`
 	Cursor string `query:"cursor" doc:"Cursor of the page before."`
@@ -55,7 +55,7 @@ func (s *Server) listScopes(ctx context.Context, in *scopesIn) (*body[client.Lis
 // heldShown bounds the keys that are listed of one hold.
 const heldShown = 100
 
-func (s *Server) listHeld(ctx context.Context, in *nameIn) (*body[client.List[client.Held]], error) {
+func (s *Server) listHeld(ctx context.Context, in *Named) (*body[client.List[client.Held]], error) {
 	c, err := s.Store.Connection(ctx, in.Name)
 	if err != nil {
 		return nil, err
@@ -83,7 +83,7 @@ func (s *Server) listHeld(ctx context.Context, in *nameIn) (*body[client.List[cl
 }
 
 type confirmIn struct {
-	nameIn
+	Named
 	Run int64 `path:"run" minimum:"1"`
 }
 

@@ -80,15 +80,16 @@ func jobOf(j job.Job) client.Job {
 	}
 }
 
-type idIn struct {
+// Numbered is the part of a request that names a run or a job; exported likewise.
+type Numbered struct {
 	ID int64 `path:"id" minimum:"1"`
 }
 
-func (s *Server) retryJob(ctx context.Context, in *idIn) (*body[client.Job], error) {
+func (s *Server) retryJob(ctx context.Context, in *Numbered) (*body[client.Job], error) {
 	return s.act(ctx, in.ID, s.Jobs.Retry)
 }
 
-func (s *Server) cancelJob(ctx context.Context, in *idIn) (*body[client.Job], error) {
+func (s *Server) cancelJob(ctx context.Context, in *Numbered) (*body[client.Job], error) {
 	return s.act(ctx, in.ID, s.Jobs.Cancel)
 }
 

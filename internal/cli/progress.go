@@ -9,8 +9,8 @@ import (
 	"github.com/windlass-hq/windlass/client"
 )
 
-// progress shows how far a run is: one line that is written over on a terminal, else a plain line per phase and every
-// few seconds, always on Err.
+// progress shows how far a run is: one line that is written over on a terminal, else a plain line every few seconds,
+// always on Err.
 type progress struct {
 	s     *session
 	label string
@@ -18,7 +18,6 @@ type progress struct {
 	mu      sync.Mutex
 	start   time.Time
 	last    time.Time // when something was shown
-	phase   string
 	current client.Progress
 	shown   bool // a line stands on the terminal and must be cleared
 	stop    chan struct{}
@@ -62,6 +61,10 @@ func (p *progress) show(e client.Progress) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.current.Phase == "pull requests" && e.Phase == "listing" {
+		// Pages come in between; how many repositories are done stays the better measure.
+		e.Phase, e.Done, e.Total = p.current.Phase, p.current.Done, p.current.Total
+	}
 	p.current = e
 	now := p.s.Now()
 	if p.s.Terminal {
@@ -70,8 +73,8 @@ func (p *progress) show(e client.Progress) {
 		}
 		return
 	}
-	if e.Phase != p.phase || now.Sub(p.last) >= plainEvery {
-		p.phase, p.last = e.Phase, now
+	if now.Sub(p.start) >= firstLine && now.Sub(p.last) >= plainEvery {
+		p.last = now
 		p.s.note("%s: %s", p.label, p.text(now))
 	}
 }
