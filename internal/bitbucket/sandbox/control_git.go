@@ -100,7 +100,7 @@ func (s *Sandbox) change(name string, do func(*edit) error) error {
 	if err := do(x); err != nil {
 		return err
 	}
-	if err := errors.Join(x.store.err, d.saveRefs(x.graph)); err != nil {
+	if err := errors.Join(x.store.err, d.saveRefs(x.graph, r.main)); err != nil {
 		return fault.Wrap(err, fault.Internal, "cannot write the git repository of %s", name)
 	}
 	r.updated = max(r.updated, x.at)

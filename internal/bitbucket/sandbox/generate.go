@@ -66,7 +66,7 @@ func (w *world) makeUsers(n int, epoch int64) {
 		}
 		u.email = strings.Trim(local, ".") + "." + strconv.Itoa(i) + "@acme.example"
 		u.created = epoch - r.span(400*day, 3000*day)
-		u.gone = i > 4 && r.chance(0.03)
+		u.gone = i == 7 || i > 4 && r.chance(0.03) // there is always one
 		if i == 0 {
 			u.nickname, u.email, u.gone = "admin", "admin@acme.example", false
 		}
@@ -124,7 +124,7 @@ func (w *world) makeProjects(ws *workspace, repos int, epoch int64) {
 			key = base + strconv.Itoa(k)
 		}
 		seen[key] = true
-		p := &project{ws: ws, id: r.uuid(), key: key, name: name, private: r.chance(0.9), created: epoch - r.span(1500*day, 2000*day)}
+		p := &project{ws: ws, id: r.uuid(), key: key, name: name, private: i != 1 && r.chance(0.8), created: epoch - r.span(1500*day, 2000*day)}
 		p.updated = p.created + r.span(0, 900*day)
 		if r.chance(0.6) {
 			p.desc = "Everything about " + strings.ToLower(name) + "."
@@ -159,7 +159,7 @@ func (w *world) makeRepos(ws *workspace, first, n int, epoch int64) {
 		}
 		rp := &repo{
 			ws: ws, project: p, index: index, id: r.uuid(), slug: slug, name: name, language: pick(&r, languages()),
-			private: p.private || r.chance(0.5), empty: r.chance(0.05), main: "main", nextPR: 1,
+			private: p.private || r.chance(0.4), empty: r.chance(0.05), main: "main", nextPR: 1,
 		}
 		if i < 2 { // the first of a workspace always have something in them
 			rp.empty = false

@@ -22,11 +22,14 @@ func (w *world) fill(rp *repo, n int, epoch int64) {
 		rp.prs[i] = p
 		p.repo, p.id, p.created = rp, int32(i+1), times[i]
 		g := derive(w.seed, streamPR, rp.index, uint64(i+1))
-		w.compose(p, &g, epoch)
+		w.compose(p, &g, epoch, i == n-1)
 		if len(w.outside) > 0 && g.chance(0.03) {
 			p.source = w.fork(rp, &forks, &g)
 		} else {
 			p.source = rp
+		}
+		if i == 1 && n >= 20 {
+			p.source = nil // so that also a small world has a fork that was deleted
 		}
 		rp.updated = max(rp.updated, p.updated)
 	}
@@ -47,8 +50,8 @@ func (w *world) fork(rp *repo, forks *[]*repo, g *random) *repo {
 	return pick(g, *forks)
 }
 
-// compose makes everything of a pull request but its repositories.
-func (w *world) compose(p *pullRequest, g *random, epoch int64) {
+// compose makes everything of a pull request but its repositories. The newest one of a repository is always open.
+func (w *world) compose(p *pullRequest, g *random, epoch int64, newest bool) {
 	key := p.repo.project.key
 	p.title = prTitle(g, key, int(p.id))
 	p.desc, p.noDesc = prDescription(g)
@@ -65,12 +68,16 @@ func (w *world) compose(p *pullRequest, g *random, epoch int64) {
 	life := int64(float64(20*minute) * math.Exp(9*g.unit()*g.unit()))
 	end := p.created + life
 	p.updated = p.created + life/2
+	stays := 0.03 // open although it is old: stale ones
+	if epoch-p.created < 45*day {
+		stays = 0.3
+	}
 	switch x := g.unit(); {
-	case end >= epoch || x < 0.02:
+	case end >= epoch || newest || g.chance(stays):
 		p.state = open
 		p.draft = g.chance(0.15)
 		p.updated = min(p.updated, epoch-minute)
-	case x < 0.82:
+	case x < 0.83:
 		p.state = merged
 		p.squash = g.chance(0.25)
 	case x < 0.97:

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -237,7 +236,7 @@ func (s *Sandbox) receive(rw http.ResponseWriter, req *http.Request, r *repo, d 
 	var out bytes.Buffer
 	cmd.Stdin, cmd.Stdout = spool, &out
 	runErr := cmd.Run()
-	if err := errors.Join(s.learn(ctx, r, d, cred.user)); err != nil {
+	if err := s.learn(ctx, r, d, cred.user); err != nil {
 		return plainText(http.StatusInternalServerError, err.Error())
 	}
 	if runErr != nil && out.Len() == 0 {
@@ -254,7 +253,7 @@ func (s *Sandbox) learn(ctx context.Context, r *repo, d *objects, by *user) erro
 	if err != nil {
 		return err
 	}
-	branches, tags, tips := map[string]hash{}, map[string]hash{}, []hash{}
+	branches, tags, objects, tips := map[string]hash{}, map[string]hash{}, map[string]hash{}, []hash{}
 	for line := range strings.Lines(string(out)) {
 		f := strings.Fields(line)
 		h, ok := parseHash(f[len(f)-1]) // the peeled object of an annotated tag comes last
@@ -264,7 +263,11 @@ func (s *Sandbox) learn(ctx context.Context, r *repo, d *objects, by *user) erro
 		if name, ok := strings.CutPrefix(f[0], "refs/heads/"); ok {
 			branches[name] = h
 		} else {
-			tags[strings.TrimPrefix(f[0], "refs/tags/")] = h
+			name := strings.TrimPrefix(f[0], "refs/tags/")
+			tags[name] = h
+			if object, ok := parseHash(f[1]); ok && len(f) == 3 {
+				objects[name] = object
+			}
 		}
 		if g.get(h) == nil {
 			tips = append(tips, h)
@@ -291,9 +294,9 @@ func (s *Sandbox) learn(ctx context.Context, r *repo, d *objects, by *user) erro
 			}
 		}
 	}
-	g.branches, g.tags = branches, tags
+	g.branches, g.tags, g.objects = branches, tags, objects
 	r.updated = at
-	return nil
+	return d.saveRefs(g, r.main)
 }
 
 // adopt adds commits that git reported, parents first, and finds their authors' accounts.

@@ -78,6 +78,7 @@ func TestClonedHashesAreThoseOfREST(t *testing.T) {
 		t.Errorf("REST lists %d commits of %s, git %d", len(rest), main, len(cloned))
 	}
 	checked := 0
+	fetch := []string{"fetch", "-q", "--no-tags", "origin"}
 	for _, p := range prs {
 		for _, key := range []string{"source.commit.hash", "destination.commit.hash", "merge_commit.hash"} {
 			short, _ := at(p, key).(string)
@@ -88,9 +89,13 @@ func TestClonedHashesAreThoseOfREST(t *testing.T) {
 			if !strings.HasPrefix(full, short) {
 				t.Errorf("commit/%s answers %s", short, full)
 			}
-			git(t, dir, "fetch", "-q", "origin", full) // also those that no branch reaches
+			fetch = append(fetch, full) // also those that no branch reaches
 			checked++
 		}
+	}
+	git(t, dir, fetch...)
+	for _, full := range fetch[4:] {
+		git(t, dir, "cat-file", "-e", full+"^{commit}")
 	}
 	if checked < 2*len(prs) {
 		t.Errorf("only %d hashes of %d pull requests", checked, len(prs))
@@ -110,7 +115,12 @@ func TestPushOverGitShowsInRESTAndBack(t *testing.T) {
 	git(t, dir, "add", "new.txt")
 	git(t, dir, "commit", "-q", "-m", "By hand")
 	git(t, dir, "push", "-q", "origin", "feature/push")
+	git(t, dir, "tag", "-a", "-m", "annotated", "v99")
+	git(t, dir, "push", "-q", "origin", "v99")
 	pushed := git(t, dir, "rev-parse", "HEAD")
+	if got := at(want(t, http.StatusOK, api+"/refs/tags/v99"), "target.hash"); got != pushed {
+		t.Errorf("the tag is at %v, pushed %s", got, pushed)
+	}
 	branch := want(t, http.StatusOK, api+"/refs/branches/feature/push")
 	if got := at(branch, "target.hash"); got != pushed {
 		t.Errorf("REST has %v, pushed %s", got, pushed)
@@ -139,6 +149,9 @@ func TestPushOverGitShowsInRESTAndBack(t *testing.T) {
 	}
 	if out, err := tryGit(t, dir, "rev-parse", "--verify", "-q", "origin/feature/push"); err == nil {
 		t.Errorf("the source branch is still there: %s", out)
+	}
+	if out := git(t, dir, "ls-remote", "origin", "refs/tags/v99"); !strings.HasPrefix(out, git(t, dir, "rev-parse", "refs/tags/v99")) {
+		t.Errorf("the annotated tag became %s", out)
 	}
 	git(t, dir, "fsck", "--strict")
 	after, err := s.Push(sandbox.Push{Repository: name, Files: map[string]string{"docs/deep/file.md": "x\n"}})

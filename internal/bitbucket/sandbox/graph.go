@@ -11,11 +11,12 @@ type graph struct {
 	commits  []commit
 	at       map[hash]int
 	branches map[string]hash
-	tags     map[string]hash
+	tags     map[string]hash // the commits
+	objects  map[string]hash // the tag objects of annotated tags
 }
 
 func newGraph() *graph {
-	return &graph{at: map[hash]int{}, branches: map[string]hash{}, tags: map[string]hash{}}
+	return &graph{at: map[hash]int{}, branches: map[string]hash{}, tags: map[string]hash{}, objects: map[string]hash{}}
 }
 
 func (g *graph) object(objectKind, hash, []byte) {}

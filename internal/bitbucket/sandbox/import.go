@@ -58,7 +58,7 @@ func (s *Sandbox) importGit(ctx context.Context, path string) error {
 		return fault.Wrap(err, fault.Invalid, "cannot read the history of %s", path)
 	}
 	s.enroll(r, graph, history)
-	if err := d.saveRefs(graph); err != nil {
+	if err := d.saveRefs(graph, r.main); err != nil {
 		return fault.Wrap(err, fault.Internal, "cannot prepare the import of %s", path)
 	}
 	r.history.graph.Store(graph)
@@ -109,7 +109,11 @@ func (d *objects) importGraph(ctx context.Context, c *clone) (*graph, []logged, 
 		if branch, ok := strings.CutPrefix(name, "refs/heads/"); ok {
 			g.branches[branch] = h
 		} else {
-			g.tags[strings.TrimPrefix(name, "refs/tags/")] = h
+			tag := strings.TrimPrefix(name, "refs/tags/")
+			g.tags[tag] = h
+			if c.refs[name] != h {
+				g.objects[tag] = c.refs[name]
+			}
 		}
 	}
 	g.branches[c.branch] = c.head

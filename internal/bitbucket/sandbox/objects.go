@@ -47,7 +47,7 @@ func makeBare(dir, main string) (*objects, error) {
 		}
 	}
 	if err := os.WriteFile(filepath.Join(dir, "HEAD"), []byte("ref: refs/heads/"+main+"\n"), 0o600); err != nil {
-		return nil, err
+		return nil, err // git takes a folder without HEAD for no repository
 	}
 	return &objects{dir: dir}, os.WriteFile(filepath.Join(dir, "config"), []byte(bareConfig), 0o600)
 }
@@ -83,21 +83,27 @@ func (s *Sandbox) disk(r *repo) (*objects, error) {
 			d.offsets[e.hash] = e.offset
 		}
 	}
-	if err := d.saveRefs(g); err != nil {
+	if err := d.saveRefs(g, r.main); err != nil {
 		return nil, err
 	}
 	r.history.disk.Store(d)
 	return d, nil
 }
 
-// saveRefs makes the repository's refs those of the graph. They are kept in packed-refs; loose ones, which pushes
+// saveRefs makes the repository's refs those of the graph and HEAD the main branch. They are kept in packed-refs; loose ones, which pushes
 // leave behind, are removed after it.
-func (d *objects) saveRefs(g *graph) error {
+func (d *objects) saveRefs(g *graph, main string) error {
+	if err := os.WriteFile(filepath.Join(d.dir, "HEAD"), []byte("ref: refs/heads/"+main+"\n"), 0o600); err != nil {
+		return err
+	}
 	refs := map[string]hash{}
 	for n, h := range g.branches {
 		refs["refs/heads/"+n] = h
 	}
 	for n, h := range g.tags {
+		if object, annotated := g.objects[n]; annotated {
+			h = object
+		}
 		refs["refs/tags/"+n] = h
 	}
 	var b bytes.Buffer
@@ -129,7 +135,7 @@ func (d *objects) loose(h hash) string {
 	return filepath.Join(d.dir, "objects", name[:2], name[2:])
 }
 
-// object stores a loose object; objects is a sink that cannot fail, so the error is kept by the caller's store.
+// write stores a loose object, unless it is there already.
 func (d *objects) write(kind objectKind, h hash, data []byte) error {
 	path := d.loose(h)
 	if _, err := os.Stat(path); err == nil {
