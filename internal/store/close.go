@@ -6,48 +6,59 @@ import (
 	"github.com/windlass-hq/windlass/internal/graph"
 )
 
-// maxDepth is how deep homes are followed; the deepest chain of the model has five.
-const maxDepth = 32
-
 // closeTree closes an entity and everything that has it as home, leaves first. With more descendants than the budget
-// it closes only some of the deepest ones and is not complete.
+// it closes only some of them and is not complete; what is left then still has its home.
 func (w *withdrawal) closeTree(g *graphTx, r *row, budget int) (complete bool, closed int, err error) {
-	var tree []int64
-	err = g.each(fmt.Sprintf(`WITH RECURSIVE tree (id, depth) AS (
-			SELECT CAST($1 AS BIGINT), 0 UNION SELECT e.id, t.depth + 1 FROM tree t JOIN entity e ON e.home = t.id WHERE t.depth < %d)
-		SELECT id FROM tree GROUP BY id ORDER BY max(depth) DESC, id LIMIT $2`, maxDepth), [][]any{{r.id, budget + 1}},
-		func(_ int, from rowScanner) error {
-			var id int64
-			err := from.Scan(&id)
-			tree = append(tree, id)
-			return err
-		})
-	if err != nil {
+	t := &tree{g: g, budget: budget, met: map[int64]bool{}}
+	if complete, err = t.gather(r.id); err != nil {
 		return false, 0, fmt.Errorf("find what has %s as home: %w", r.key, err)
 	}
-	complete = len(tree) <= budget
-	if !complete {
-		tree = without(tree[:budget], r.id)
-	}
-	const atOnce = 500
-	for rest := tree; len(rest) > 0; {
-		n := min(atOnce, len(rest))
-		if err := w.close(g, rest[:n]); err != nil {
-			return false, 0, err
-		}
-		rest = rest[n:]
-	}
-	return complete, len(tree), nil
+	return complete, len(t.ids), w.close(g, t.ids)
 }
 
-func without(ids []int64, id int64) []int64 {
-	out := ids[:0:0]
-	for _, i := range ids {
-		if i != id {
-			out = append(out, i)
+// tree gathers entities in the order in which they may close: whatever has one as home comes before it.
+type tree struct {
+	g      *graphTx
+	budget int
+	ids    []int64
+	met    map[int64]bool // homes in a circle end here
+}
+
+// gather adds the descendants of an entity and then itself. It reports false once the budget is spent.
+func (t *tree) gather(id int64) (complete bool, err error) {
+	t.met[id] = true
+	var children []int64
+	parents := map[int64]bool{}
+	err = t.g.each(`SELECT c.id, CASE WHEN EXISTS (SELECT 1 FROM entity d WHERE d.home = c.id) THEN 1 ELSE 0 END
+		FROM entity c WHERE c.home = $1 LIMIT $2`, [][]any{{id, t.budget + 1}}, func(_ int, from rowScanner) error {
+		var child, parent int64
+		err := from.Scan(&child, &parent)
+		children, parents[child] = append(children, child), parent == 1
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	for _, child := range children {
+		if t.met[child] {
+			continue
+		}
+		if len(t.ids) >= t.budget {
+			return false, nil
+		}
+		if !parents[child] {
+			t.met[child], t.ids = true, append(t.ids, child)
+			continue
+		}
+		if complete, err := t.gather(child); err != nil || !complete {
+			return false, err
 		}
 	}
-	return out
+	if len(t.ids) >= t.budget || len(children) > t.budget {
+		return false, nil
+	}
+	t.ids = append(t.ids, id)
+	return true, nil
 }
 
 // close closes entities and every relationship that touches them, set by set, and appends one change for each.

@@ -29,7 +29,6 @@ const idBlock = 1000
 
 // idPool keeps the rest of the last block of entity ids for the next transaction.
 type idPool struct {
-	store      *Store
 	mu         sync.Mutex
 	next, last int64
 }

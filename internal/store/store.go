@@ -66,7 +66,7 @@ type Store struct {
 
 // Open opens the database, migrates it to this release, and checks that it is durable and that the key fits. A
 // database of a newer release, a wrong key and a key inside the data directory are refused.
-func Open(ctx context.Context, o Options) (_ *Store, err error) {
+func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{options: o, log: o.Log, now: o.Now}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -75,14 +75,21 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 		o.Model = graph.Standard()
 	}
 	s.model = newModel(o.Model)
-	s.ids.store = s
 	s.stmts.byText = map[string]*sql.Stmt{}
-	switch {
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(s.failure(err), s.Close())
+	}
+	return s, nil
+}
+
+func (s *Store) open(ctx context.Context) error {
+	var err error
+	switch o := s.options; {
 	case isPostgres(o.URL):
 		s.dialect = Dialect{postgres: true}
 		err = s.openPostgres(ctx)
 	case strings.Contains(o.URL, "://"):
-		return nil, fault.New(fault.Invalid, "the database %q is neither a folder nor a postgres:// URL", schemeOf(o.URL)).
+		return fault.New(fault.Invalid, "the database %q is neither a folder nor a postgres:// URL", schemeOf(o.URL)).
 			With("leave --database empty for SQLite, or give postgres://user:password@host/database")
 	default:
 		if o.URL != "" {
@@ -91,31 +98,25 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 		s.ends = newEndCache()
 		err = s.openSQLite(ctx)
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(s.failure(err), s.Close())
+	for _, step := range []func(context.Context) error{s.migrate, s.unlock} {
+		if err == nil {
+			err = step(ctx)
 		}
-	}()
+	}
 	if err != nil {
-		return s, err
-	}
-	if err = s.migrate(ctx); err != nil {
-		return s, err
-	}
-	if err = s.unlock(ctx); err != nil {
-		return s, err
+		return err
 	}
 	if s.zip, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(2),
 		zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(128<<10)); err != nil {
-		return s, fmt.Errorf("compression: %w", err)
+		return fmt.Errorf("compression: %w", err)
 	}
 	if s.unzip, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true)); err != nil {
-		return s, fmt.Errorf("compression: %w", err)
+		return fmt.Errorf("compression: %w", err)
 	}
 	if s.wal != nil {
 		s.wal.start()
 	}
-	return s, nil
+	return nil
 }
 
 // Close stops the store's background work and closes its handles. It may be called twice.

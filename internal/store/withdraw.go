@@ -62,7 +62,7 @@ type withdrawal struct {
 
 // closeAtOnce is how many entities a transaction closes at most. A home with more descendants is closed from the
 // leaves up, in several transactions; what is not closed yet then still has its home.
-const closeAtOnce = 2000
+const closeAtOnce = 500
 
 func (w *withdrawal) run(ctx context.Context, keys []string) error {
 	for first := true; len(keys) > 0; first = false {
