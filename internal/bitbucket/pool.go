@@ -124,7 +124,7 @@ func (c *Client) Budgets() []Budget {
 // returns a fault.Limited; when none is left it returns what the last one was refused with.
 func (c *Client) Choose(ctx context.Context, ok func(principal string) bool, prefer string) (string, error) {
 	p := c.pool
-	told := false
+	var told time.Time
 	for {
 		now := p.now()
 		p.mu.Lock()
@@ -162,9 +162,9 @@ func (c *Client) Choose(ctx context.Context, ok func(principal string) bool, pre
 		case p.noWait && !soonest.IsZero():
 			return "", c.limited(soonest)
 		}
-		if !soonest.IsZero() && p.onWait != nil && !told {
+		if !soonest.Equal(told) && !soonest.IsZero() && p.onWait != nil {
 			p.onWait(soonest, "the allowances of all credentials are spent")
-			told = true
+			told = soonest
 		}
 		if err := p.wait(ctx, soonest, changed); err != nil {
 			return "", canceled(err)

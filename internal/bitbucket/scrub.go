@@ -123,7 +123,7 @@ func SecretName(key []byte) bool {
 	if len(key) < len("token") { // the shortest of the words, longer than most names
 		return false
 	}
-	for i := 0; i < len(key); i++ {
+	for i := range key {
 		switch key[i] | 0x20 {
 		case 'p':
 			if hasWord(key[i:], "password") || hasWord(key[i:], "passwd") || hasWord(key[i:], "passphrase") || hasWord(key[i:], "private_key") || hasWord(key[i:], "privatekey") {

@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"strconv"
 	"strings"
@@ -212,7 +213,7 @@ func (c *Client) askOne(ctx context.Context, principal, path string) (*bitbucket
 			return nil, err
 		}
 		resp, err := c.core.Do(ctx, bitbucket.Request{Path: path, Principal: principal})
-		if err != bitbucket.ErrResting { //nolint:errorlint // Do returns the value itself
+		if !errors.Is(err, bitbucket.ErrResting) {
 			return resp, err
 		}
 	}
@@ -258,11 +259,12 @@ func direct(ref bitbucket.Ref) (string, func(bitbucket.JSON) bool, error) {
 	return "", nil, fault.New(fault.Internal, "%s %q cannot be read directly", ref.Type, ref.Key)
 }
 
-// normal returns a UUID without braces, or "" for a slug. Only UUIDs have their four dashes and 36 characters.
+// normal returns the UUID that a person or a reference gave for a workspace, or "" where it is a slug. A UUID stands
+// in braces or has the usual 36 characters with four dashes.
 func normal(workspace string) string {
 	id, ok := normalUUID(workspace)
-	if !ok || (len(id) != 36 && !strings.HasPrefix(workspace, "{")) || strings.Count(id, "-") < 4 && !strings.HasPrefix(workspace, "{") {
-		return ""
+	if ok && (strings.HasPrefix(workspace, "{") || len(id) == 36 && strings.Count(id, "-") == 4) {
+		return id
 	}
-	return id
+	return ""
 }

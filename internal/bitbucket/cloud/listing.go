@@ -88,17 +88,22 @@ func (c *Client) list(ctx context.Context, l listing, yield func(bitbucket.Page)
 		case err != nil:
 			return err
 		}
-		out, more, err := c.turn(ctx, l, p, cur, resp)
-		if err != nil {
-			return err
+		wire, ok := readPage(resp.Body)
+		if !ok {
+			return fault.New(fault.Unavailable, "the answer for %s is no page: it has no list of values", l.what).
+				With("check --api-url: something other than Bitbucket Cloud may answer there")
 		}
-		out.Again = cur.pages == 1 && yielded
+		cur.pages++
+		next, broken := c.advance(l, cur, wire)
+		c.prefetch(ctx, l, p, cur, next)
+		out := bitbucket.Page{RequestedAt: resp.RequestedAt, Principal: p, Again: cur.pages == 1 && yielded}
+		l.convert(wire.values, &out)
 		yielded = true
 		if err := yield(out); err != nil {
 			return err
 		}
-		if !more {
-			return nil
+		if broken != nil || next == "" {
+			return broken
 		}
 	}
 }
@@ -135,30 +140,18 @@ func (c *Client) fetch(ctx context.Context, l listing, p, next string) (*bitbuck
 	return c.core.Do(ctx, r)
 }
 
-// turn reads one page, starts fetching the one after it, and converts.
-func (c *Client) turn(ctx context.Context, l listing, p string, cur *cursor, resp *bitbucket.Response) (bitbucket.Page, bool, error) {
-	wire, ok := readPage(resp.Body)
-	if !ok {
-		return bitbucket.Page{}, false, fault.New(fault.Unavailable, "the answer for %s is no page: it has no list of values", l.what).
-			With("check --api-url: something other than Bitbucket Cloud may answer there")
-	}
-	cur.pages++
-	next, err := c.advance(l, cur, wire)
-	if err != nil {
-		return bitbucket.Page{}, false, err
-	}
+// prefetch starts to fetch the next page, if there is one, while the caller works on this one.
+func (c *Client) prefetch(ctx context.Context, l listing, p string, cur *cursor, next string) {
 	cur.next = next
-	if next != "" {
-		ahead := make(chan fetched, 1)
-		cur.ahead = ahead
-		go func() {
-			resp, err := c.fetch(ctx, l, p, next)
-			ahead <- fetched{resp, err}
-		}()
+	if next == "" {
+		return
 	}
-	out := bitbucket.Page{RequestedAt: resp.RequestedAt, Principal: p}
-	l.convert(wire.values, &out)
-	return out, next != "", nil
+	ahead := make(chan fetched, 1)
+	cur.ahead = ahead
+	go func() {
+		resp, err := c.fetch(ctx, l, p, next)
+		ahead <- fetched{resp, err}
+	}()
 }
 
 // advance returns the link of the next page, or "" on the last. It refuses a listing that goes round in circles.
