@@ -3,11 +3,13 @@ package query
 import (
 	"strings"
 	"testing"
+
+	"github.com/windlass-hq/windlass/internal/store"
 )
 
 func TestCheckWarnsAboutUnknownNames(t *testing.T) {
 	schema, _ := declaredSchema()
-	schema.kinds = append(schema.kinds, Kind{ID: 99, Type: "import_host", Classes: []string{"Host"}})
+	schema.kinds = append(schema.kinds, store.Kind{ID: 99, Type: "import_host", Classes: []string{"Host"}})
 	tests := []struct{ text, want string }{
 		{"FIND PR WITH state = 'OPEN' AND tag.AccountName = 'x' AND _beginOn > date.now - 1 day", ""},
 		{"FIND bitbucket_pullrequest", ""},

@@ -3,7 +3,6 @@ package query
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -17,31 +16,24 @@ import (
 
 // Engine answers queries from one store. It is safe for concurrent use.
 type Engine struct {
-	db    *sql.DB
+	st    *store.Store
 	d     dialect
 	model *graph.Model
 	now   func() time.Time
 
 	mu     sync.Mutex
-	known  known
 	counts map[int64]int64
 	fresh  time.Time // when counts were taken
 }
 
 // New returns an engine over a store. The model declares what the graph may hold; the store knows what it has met.
 func New(st *store.Store, model *graph.Model) *Engine {
-	return &Engine{db: st.Reader(), d: dialect{postgres: st.Dialect().Name() == "postgres"}, model: model, now: time.Now}
+	return &Engine{st: st, d: dialect{postgres: st.Dialect().Name() == "postgres"}, model: model, now: time.Now}
 }
 
 // WithClock returns an engine that takes the time from now instead of the system.
 func (e *Engine) WithClock(now func() time.Time) *Engine {
-	return &Engine{db: e.db, d: e.d, model: e.model, now: now}
-}
-
-// known is what changes rarely: kinds are added and never altered, so equal counts mean that nothing is new.
-type known struct {
-	kinds, rels int64
-	schema      Schema
+	return &Engine{st: e.st, d: e.d, model: e.model, now: now}
 }
 
 // countsAge is how long estimates of the graph's size are used, and countsCap where counting stops: beyond it a kind is
@@ -123,7 +115,7 @@ func moment(q *Query, r Request, now time.Time) (*time.Time, error) {
 
 // stream runs the statement and yields its rows.
 func (e *Engine) stream(ctx context.Context, p *plan, yield func(Row) error) (n int, err error) {
-	rows, err := e.db.QueryContext(ctx, p.sql, p.args...)
+	rows, err := e.st.Reader().QueryContext(ctx, p.sql, p.args...)
 	if err != nil {
 		return 0, fmt.Errorf("run query: %w", err)
 	}
@@ -163,53 +155,23 @@ func (e *Engine) stream(ctx context.Context, p *plan, yield func(Row) error) (n 
 	return n, nil
 }
 
-// schema returns the kinds, read anew when there are more of them, and whether account names are shown at all.
+// schema returns the kinds, and whether account names are shown at all. Relationships are read first: the kinds they
+// join are then all there.
 func (e *Engine) schema(ctx context.Context) (Schema, bool, error) {
-	var kinds, rels, tagged int64
-	err := e.db.QueryRowContext(ctx, "SELECT (SELECT COUNT(*) FROM kind), (SELECT COUNT(*) FROM rel_kind),"+
-		" (SELECT COUNT(*) FROM connection WHERE tag_account_name <> 0 AND account_name <> '')").Scan(&kinds, &rels, &tagged)
+	rels, err := e.st.RelKinds(ctx)
 	if err != nil {
 		return Schema{}, false, fmt.Errorf("read kinds: %w", err)
 	}
-	e.mu.Lock()
-	cached := e.known
-	e.mu.Unlock()
-	if cached.schema.model != nil && cached.kinds == kinds && cached.rels == rels {
-		return cached.schema, tagged > 0, nil
-	}
-	s, err := e.load(ctx)
+	kinds, err := e.st.Kinds(ctx)
 	if err != nil {
 		return Schema{}, false, fmt.Errorf("read kinds: %w", err)
 	}
-	e.mu.Lock()
-	e.known = known{kinds: int64(len(s.kinds)), rels: int64(len(s.rels)), schema: s}
-	e.mu.Unlock()
-	return s, tagged > 0, nil
-}
-
-// load reads the interned kinds. Relationships first: their kinds are then all there.
-func (e *Engine) load(ctx context.Context) (Schema, error) {
-	var rels []EdgeKind
-	err := each(ctx, e.db, "SELECT id, verb, from_kind, to_kind, type FROM rel_kind ORDER BY id", nil, func(scan func(...any) error) error {
-		var k EdgeKind
-		err := scan(&k.ID, &k.Verb, &k.From, &k.To, &k.Type)
-		rels = append(rels, k)
-		return err
-	})
+	var tagged int64
+	err = e.st.Reader().QueryRowContext(ctx, "SELECT COUNT(*) FROM connection WHERE tag_account_name <> 0 AND account_name <> ''").Scan(&tagged)
 	if err != nil {
-		return Schema{}, err
+		return Schema{}, false, fmt.Errorf("read connections: %w", err)
 	}
-	var kinds []Kind
-	err = each(ctx, e.db, "SELECT id, type, classes FROM kind ORDER BY id", nil, func(scan func(...any) error) error {
-		var k Kind
-		var classes string
-		if err := scan(&k.ID, &k.Type, &classes); err != nil {
-			return err
-		}
-		kinds = append(kinds, k)
-		return json.Unmarshal([]byte(classes), &kinds[len(kinds)-1].Classes)
-	})
-	return NewSchema(e.model, kinds, rels), err
+	return NewSchema(e.model, kinds, rels), tagged > 0, nil
 }
 
 // each runs a statement and calls f for every row.
@@ -239,7 +201,7 @@ func (e *Engine) sizes(ctx context.Context, s Schema) (map[int64]int64, error) {
 	counts = map[int64]int64{}
 	for _, k := range s.kinds {
 		var n int64
-		err := e.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM entity WHERE kind = $1 LIMIT $2) AS e", k.ID, countsCap).Scan(&n)
+		err := e.st.Reader().QueryRowContext(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM entity WHERE kind = $1 LIMIT $2) AS e", k.ID, countsCap).Scan(&n)
 		if err != nil {
 			return nil, fmt.Errorf("estimate sizes: %w", err)
 		}
@@ -259,7 +221,7 @@ const unreadNamed = 5
 func (e *Engine) unread(ctx context.Context, at time.Time) ([]Warning, error) {
 	var names []string
 	total := 0
-	err := each(ctx, e.db, "SELECT title, listing, COUNT(*) OVER () FROM scope WHERE listing <> 'met' AND (first_complete IS NULL OR first_complete > $1)"+
+	err := each(ctx, e.st.Reader(), "SELECT title, listing, COUNT(*) OVER () FROM scope WHERE listing <> 'met' AND (first_complete IS NULL OR first_complete > $1)"+
 		" ORDER BY id LIMIT $2", []any{at.UnixMicro(), unreadNamed}, func(scan func(...any) error) error {
 		var title, listing string
 		if err := scan(&title, &listing, &total); err != nil {

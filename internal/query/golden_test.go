@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/windlass-hq/windlass/internal/graph"
+	"github.com/windlass-hq/windlass/internal/store"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden plans")
@@ -22,15 +23,15 @@ func declaredSchema() (Schema, map[int64]int64) {
 		graph.TypeWorkspace: 3, graph.TypeProject: 100, graph.TypeRepo: 5000, graph.TypeUser: 20_000, graph.TypePullRequest: 100_000,
 	}
 	ids, counts := map[string]int64{}, map[int64]int64{}
-	var kinds []Kind
+	var kinds []store.Kind
 	for i, t := range m.Types() {
 		ids[t.Type] = int64(i + 1)
 		counts[int64(i+1)] = sizes[t.Type]
-		kinds = append(kinds, Kind{ID: int64(i + 1), Type: t.Type, Classes: t.Classes})
+		kinds = append(kinds, store.Kind{ID: int64(i + 1), Type: t.Type, Classes: t.Classes})
 	}
-	var rels []EdgeKind
+	var rels []store.RelKind
 	for i, r := range m.Relationships() {
-		rels = append(rels, EdgeKind{ID: int64(i + 1), Verb: r.Verb, From: ids[r.From], To: ids[r.To], Type: r.TypeName()})
+		rels = append(rels, store.RelKind{ID: int64(i + 1), Verb: r.Verb, From: ids[r.From], To: ids[r.To], Type: r.TypeName()})
 	}
 	return NewSchema(m, kinds, rels), counts
 }

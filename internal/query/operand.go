@@ -6,12 +6,13 @@ import (
 	"strings"
 
 	"github.com/windlass-hq/windlass/internal/graph"
+	"github.com/windlass-hq/windlass/internal/store"
 )
 
 // row is a place of the path as SQL sees it: which kinds it can have, and how its columns are written there.
 type row struct {
-	kinds []Kind     // of an entity; all stored kinds for *
-	edges []EdgeKind // of a relationship
+	kinds []store.Kind    // of an entity; all stored kinds for *
+	edges []store.RelKind // of a relationship
 	edge  bool
 	col   func(column string) string
 }
@@ -52,9 +53,9 @@ func (p *planner) operand(r row, property string) operand {
 	case "_createdOn":
 		return column{p: p, expr: created(r), kind: Number}
 	case "_type":
-		return named{p: p, key: r.col("kind"), table: "kind", value: "type", names: p.kindNames(r.kinds, func(k Kind) []string { return []string{k.Type} })}
+		return named{p: p, key: r.col("kind"), table: "kind", value: "type", names: p.kindNames(r.kinds, func(k store.Kind) []string { return []string{k.Type} })}
 	case "_class":
-		return classed{named{p: p, key: r.col("kind"), table: "kind", value: "classes", names: p.kindNames(r.kinds, func(k Kind) []string { return k.Classes })}}
+		return classed{named{p: p, key: r.col("kind"), table: "kind", value: "classes", names: p.kindNames(r.kinds, func(k store.Kind) []string { return k.Classes })}}
 	case "tag.AccountName":
 		if !p.tagged {
 			return nothing{p}
@@ -71,7 +72,7 @@ func (p *planner) edgeOperand(r row, property string) operand {
 	key := func(id string) string {
 		return "COALESCE((SELECT k.key FROM entity AS k WHERE k.id = " + id + "), (SELECT MAX(k.key) FROM entity_old AS k WHERE k.id = " + id + "))"
 	}
-	verb := func(k EdgeKind) []string { return []string{k.Verb} }
+	verb := func(k store.RelKind) []string { return []string{k.Verb} }
 	switch property {
 	case "_key":
 		return column{p: p, kind: String, expr: "(" + key(r.col("from_id")) + " || '|' || (SELECT k.verb FROM rel_kind AS k WHERE k.id = " + r.col("kind") + ") || '|' || " + key(r.col("to_id")) + ")"}
@@ -84,7 +85,7 @@ func (p *planner) edgeOperand(r row, property string) operand {
 	case "_class", "displayName":
 		return named{p: p, key: r.col("kind"), table: "rel_kind", value: "verb", names: edgeNames(r.edges, verb)}
 	case "_type":
-		return named{p: p, key: r.col("kind"), table: "rel_kind", value: "type", names: edgeNames(r.edges, func(k EdgeKind) []string { return []string{k.Type} })}
+		return named{p: p, key: r.col("kind"), table: "rel_kind", value: "type", names: edgeNames(r.edges, func(k store.RelKind) []string { return []string{k.Type} })}
 	}
 	return property_{p: p, props: r.col("props"), path: p.path(property)}
 }
@@ -96,7 +97,7 @@ func created(r row) string {
 }
 
 // promoted returns the typed column of a property, where every kind in question either keeps it there or lacks it.
-func (p *planner) promoted(kinds []Kind, property string) (column string, kind ValueKind, ok bool) {
+func (p *planner) promoted(kinds []store.Kind, property string) (column string, kind ValueKind, ok bool) {
 	var shape graph.ValueKind
 	switch property {
 	case "state":
@@ -246,7 +247,7 @@ type names struct {
 	values [][]string
 }
 
-func (p *planner) kindNames(kinds []Kind, of func(Kind) []string) names {
+func (p *planner) kindNames(kinds []store.Kind, of func(store.Kind) []string) names {
 	var n names
 	for _, k := range kinds {
 		n.ids, n.values = append(n.ids, k.ID), append(n.values, of(k))
@@ -254,7 +255,7 @@ func (p *planner) kindNames(kinds []Kind, of func(Kind) []string) names {
 	return n
 }
 
-func edgeNames(kinds []EdgeKind, of func(EdgeKind) []string) names {
+func edgeNames(kinds []store.RelKind, of func(store.RelKind) []string) names {
 	var n names
 	for _, k := range kinds {
 		n.ids, n.values = append(n.ids, k.ID), append(n.values, of(k))

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/windlass-hq/windlass/internal/store"
 )
 
 // planner turns one query into one SQL statement. All it knows of the database is handed in, so that the same input
@@ -38,7 +40,7 @@ type planner struct {
 // place is a node of the path.
 type place struct {
 	any   bool
-	kinds []Kind
+	kinds []store.Kind
 	conds []Expr // WITH, and what of WHERE concerns this node alone
 	need  bool   // whether the result needs its id
 	where bool   // whether the part of WHERE that comes last needs it
@@ -46,7 +48,7 @@ type place struct {
 
 // link is a hop of the path.
 type link struct {
-	forward, backward []EdgeKind // by the direction from the node before it
+	forward, backward []store.RelKind // by the direction from the node before it
 	conds             []Expr
 	need, where       bool // as of a place
 }

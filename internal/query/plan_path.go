@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/windlass-hq/windlass/internal/store"
 )
 
 // table is where open or closed rows come from.
@@ -73,7 +75,7 @@ func entityRow(alias string, pl place) row {
 	return row{kinds: pl.kinds, col: func(c string) string { return alias + "." + c }}
 }
 
-func edgeRow(alias string, kinds []EdgeKind) row {
+func edgeRow(alias string, kinds []store.RelKind) row {
 	return row{edge: true, edges: kinds, col: func(c string) string { return alias + "." + c }}
 }
 
@@ -139,7 +141,7 @@ func whereAll(conds []string) string {
 
 // branch is one direction of a hop, from a node reached to a new one.
 type branch struct {
-	kinds    []EdgeKind
+	kinds    []store.RelKind
 	near     string // the column of rel at the node reached
 	far      string // the column of rel at the new node
 	unlooped bool   // leave out relationships of an entity with itself: the other branch has them
@@ -161,16 +163,16 @@ func (l link) branches(leftwards bool) []branch {
 	return out
 }
 
-func overlap(a, b []EdgeKind) bool {
-	return slices.ContainsFunc(a, func(x EdgeKind) bool {
-		return slices.ContainsFunc(b, func(y EdgeKind) bool { return x.ID == y.ID })
+func overlap(a, b []store.RelKind) bool {
+	return slices.ContainsFunc(a, func(x store.RelKind) bool {
+		return slices.ContainsFunc(b, func(y store.RelKind) bool { return x.ID == y.ID })
 	})
 }
 
 // parallel reports whether two relationships of the hop may join the same two entities.
 func (l link) parallel() bool {
 	verbs := map[string]bool{}
-	for _, k := range append(append([]EdgeKind{}, l.forward...), l.backward...) {
+	for _, k := range append(append([]store.RelKind{}, l.forward...), l.backward...) {
 		verbs[k.Verb] = true
 	}
 	return len(verbs) > 1 || len(l.forward) > 0 && len(l.backward) > 0
@@ -396,7 +398,7 @@ func (f *fetcher) row(s slot) row {
 		c := edgeColumns(s.index)
 		own := map[string]string{"from_id": "s." + c[0], "kind": "s." + c[1], "to_id": "s." + c[2]}
 		l := f.p.hops[s.index]
-		kinds := append(append([]EdgeKind{}, l.forward...), l.backward...)
+		kinds := append(append([]store.RelKind{}, l.forward...), l.backward...)
 		key := func(alias string) string {
 			return alias + ".from_id = s." + c[0] + " AND " + alias + ".kind = s." + c[1] + " AND " + alias + ".to_id = s." + c[2]
 		}

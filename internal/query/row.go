@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"sort"
+
+	"github.com/windlass-hq/windlass/internal/store"
 )
 
 // Row is one row of an answer: names and values in order. A value is nil for undefined, a bool, int64, float64 or
@@ -153,7 +155,7 @@ func (p *planner) entityColumns(r row) ([]string, func([]any) (Row, error)) {
 		tag = accounts{p, r.col("id")}
 		sql = append(sql, tag.output())
 	}
-	kinds := map[int64]Kind{}
+	kinds := map[int64]store.Kind{}
 	for _, k := range p.schema.kinds {
 		kinds[k.ID] = k
 	}

@@ -6,32 +6,18 @@ import (
 	"unicode/utf8"
 
 	"github.com/windlass-hq/windlass/internal/graph"
+	"github.com/windlass-hq/windlass/internal/store"
 )
-
-// Kind is a type together with its class list, interned by the store.
-type Kind struct {
-	ID      int64
-	Type    string
-	Classes []string
-}
-
-// EdgeKind is a verb between two kinds, interned by the store.
-type EdgeKind struct {
-	ID       int64
-	Verb     string
-	From, To int64  // ids of kinds
-	Type     string // such as bitbucket_repo_has_pull_request
-}
 
 // Schema is what the graph knows: what the model declares, and what the store has met. It is a value.
 type Schema struct {
 	model *graph.Model
-	kinds []Kind
-	rels  []EdgeKind
+	kinds []store.Kind
+	rels  []store.RelKind
 }
 
 // NewSchema joins the declared model with the kinds of a store.
-func NewSchema(model *graph.Model, kinds []Kind, rels []EdgeKind) Schema {
+func NewSchema(model *graph.Model, kinds []store.Kind, rels []store.RelKind) Schema {
 	return Schema{model: model, kinds: kinds, rels: rels}
 }
 
@@ -53,8 +39,8 @@ func (s Schema) selected(name string) []string {
 }
 
 // kindsOf returns the stored kinds that a selector means.
-func (s Schema) kindsOf(name string) []Kind {
-	var out []Kind
+func (s Schema) kindsOf(name string) []store.Kind {
+	var out []store.Kind
 	for _, k := range s.kinds {
 		if s.matches(name, k.Type, k.Classes) {
 			out = append(out, k)
@@ -165,7 +151,7 @@ func (s Schema) edgeProperties(verbs []string) []string {
 
 // scalar returns the one scalar shape that a property has on all kinds of a node, or "" where it may be anything: a
 // kind is not declared, declares another shape, or the node takes any kind.
-func (s Schema) scalar(kinds []Kind, property string) graph.ValueKind {
+func (s Schema) scalar(kinds []store.Kind, property string) graph.ValueKind {
 	shape := graph.ValueKind("")
 	for _, k := range kinds {
 		d, ok := s.model.Type(k.Type)
