@@ -1,7 +1,5 @@
 package query
 
-import "strings"
-
 // dialect writes the few expressions that SQLite and PostgreSQL spell differently. Arguments are SQL already:
 // columns, placeholders or expressions of ours.
 //
@@ -32,6 +30,14 @@ func (d dialect) text(props, path string) string {
 		return "CAST(" + d.get(props, path) + " AS TEXT)"
 	}
 	return d.get(props, path)
+}
+
+// scalar is a property as a value that compares with others of the same type.
+func (d dialect) scalar(props, path string) string {
+	if d.postgres {
+		return d.get(props, path)
+	}
+	return "json_extract(" + props + ", " + path + ")"
 }
 
 // whole is the JSON text of all properties.
@@ -270,6 +276,3 @@ func (d dialect) undefined(props, path string) string {
 	}
 	return "(CASE " + t + " WHEN 'array' THEN " + length + " = 0 WHEN 'null' THEN TRUE ELSE " + t + " IS NULL END)"
 }
-
-// quoted protects constants of ours in SQL; nothing of the query's text ever passes through it.
-func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }

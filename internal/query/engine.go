@@ -80,7 +80,7 @@ func (e *Engine) run(ctx context.Context, q *Query, r Request, yield func(Row) e
 	if at != nil {
 		micros := at.UnixMicro()
 		p.at = &micros
-		w, err := e.unread(ctx, *at)
+		w, err := e.unread(ctx, *at, r.Viewer)
 		if err != nil {
 			return info, err
 		}
@@ -218,7 +218,8 @@ const unreadNamed = 5
 
 // unread warns about listings that had not been read completely once at the moment asked for: what they list may be
 // missing from the answer. Listings named met prove nothing and are never complete.
-func (e *Engine) unread(ctx context.Context, at time.Time) ([]Warning, error) {
+// Their titles are for those who see everything: they name repositories.
+func (e *Engine) unread(ctx context.Context, at time.Time, viewer Viewer) ([]Warning, error) {
 	var names []string
 	total := 0
 	err := each(ctx, e.st.Reader(), "SELECT title, listing, COUNT(*) OVER () FROM scope WHERE listing <> 'met' AND (first_complete IS NULL OR first_complete > $1)"+
@@ -239,12 +240,15 @@ func (e *Engine) unread(ctx context.Context, at time.Time) ([]Warning, error) {
 	if total == 0 {
 		return nil, nil
 	}
-	rest := ""
-	if more := total - len(names); more > 0 {
-		rest = fmt.Sprintf(" and %d more", more)
+	message := fmt.Sprintf("at %s %d listings had not been read completely yet, so some of what they hold may be missing",
+		at.UTC().Format(time.RFC3339), total)
+	if viewer.everything {
+		message += ": " + strings.Join(names, ", ")
+		if more := total - len(names); more > 0 {
+			message += fmt.Sprintf(" and %d more", more)
+		}
 	}
-	return []Warning{{Message: fmt.Sprintf("at %s these had not been read completely yet, so some of what they hold may be missing: %s%s",
-		at.UTC().Format(time.RFC3339), strings.Join(names, ", "), rest)}}, nil
+	return []Warning{{Message: message}}, nil
 }
 
 // failure words what ended a query.

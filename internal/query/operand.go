@@ -65,7 +65,7 @@ func (p *planner) operand(r row, property string) operand {
 	if c, kind, ok := p.promoted(r.kinds, property); ok {
 		return column{p: p, expr: r.col(c), kind: kind, nullable: true}
 	}
-	return property_{p: p, props: r.col("props"), path: p.path(property), scalar: p.schema.scalar(r.kinds, property) != ""}
+	return property_{p: p, props: r.col("props"), path: p.path(property), scalar: p.schema.scalar(r.kinds, property)}
 }
 
 func (p *planner) edgeOperand(r row, property string) operand {
@@ -129,14 +129,14 @@ func (p *planner) promoted(kinds []store.Kind, property string) (column string, 
 type property_ struct {
 	p      *planner
 	props  string
-	path   string // bound
-	scalar bool   // declared to be no list
+	path   string          // bound
+	scalar graph.ValueKind // as declared; "" where it may be a list or anything
 }
 
 func (o property_) undefined() string { return o.p.d.undefined(o.props, o.path) }
 
 func (o property_) test(op Op, c *constant) string {
-	if o.scalar {
+	if o.scalar != "" {
 		return o.p.d.testScalar(o.props, o.path, op, c)
 	}
 	if sql, ok := o.p.d.testList(o.props, o.path, op, c); ok {
@@ -150,6 +150,18 @@ func (o property_) output() string            { return o.p.d.text(o.props, o.pat
 func (o property_) decode(v any) (any, error) { return decodeJSON(v) }
 func (o property_) number() string            { return o.p.d.number(o.props, o.path) }
 func (o property_) sort() []string            { return o.p.d.sortKeys(o.props, o.path) }
+
+// compareScalars compares two properties that are declared alike and no lists without their tables of elements; ok is
+// false for all others.
+func compareScalars(left operand, op Op, right operand) (sql string, ok bool) {
+	a, aok := left.(property_)
+	b, bok := right.(property_)
+	numeric := a.scalar == graph.Number || a.scalar == graph.Time
+	if !aok || !bok || a.scalar == "" || a.scalar != b.scalar || op != Equal && !(op.ordered() && numeric) {
+		return "", false
+	}
+	return a.p.d.scalar(a.props, a.path) + " " + string(op) + " " + b.p.d.scalar(b.props, b.path), true
+}
 
 // column is a property in a column of its own, or an expression of one type.
 type column struct {

@@ -32,11 +32,19 @@ func Parse(text string) (*Query, error) {
 	return q, nil
 }
 
+// maxValues and maxItems bound the values in all conditions together and the items of RETURN: SQLite takes expressions
+// of depth 1,000 and 2,000 columns, of which a whole entity needs nine.
+const (
+	maxValues = 500
+	maxItems  = 100
+)
+
 type parser struct {
 	text   string
 	tokens []token
 	at     int
 	depth  int
+	values int
 }
 
 func (p *parser) peek() token { return p.tokens[p.at] }

@@ -202,6 +202,9 @@ func (p *parser) startsDate() bool {
 func (p *parser) value(aliased bool) (Value, error) {
 	t := p.peek()
 	v := Value{Pos: t.pos}
+	if p.values++; p.values > maxValues {
+		return v, problem(p.text, t.pos, "", "more than %d values", maxValues)
+	}
 	switch {
 	case t.kind == tokString:
 		v.Kind, v.Text = String, p.next().text

@@ -25,7 +25,9 @@ func (p *parser) items() ([]Item, error) {
 			}
 			item.Label = p.next().text
 		}
-		out = append(out, item)
+		if out = append(out, item); len(out) > maxItems {
+			return nil, problem(p.text, item.Pos, "use alias.*", "more than %d items", maxItems)
+		}
 		if !p.accept(",") {
 			return out, nil
 		}

@@ -249,6 +249,8 @@ func TestParseBoundsWhatItReads(t *testing.T) {
 	for name, text := range map[string]string{
 		"depth":  "FIND PR WITH " + strings.Repeat("(", 1000) + "a = 1",
 		"length": "FIND PR WITH a = '" + strings.Repeat("x", maxText) + "'",
+		"values": "FIND PR WITH a = (1" + strings.Repeat(" OR 1", maxValues) + ")",
+		"items":  "FIND PR AS p RETURN p.x" + strings.Repeat(", p.y", maxItems),
 		"hops":   "FIND PR" + strings.Repeat(" THAT HAS PR", maxHops+1),
 	} {
 		if _, err := Parse(text); err == nil || !strings.Contains(err.Error(), "more than") {

@@ -281,6 +281,10 @@ func (p *planner) comparison(c *Compare, at func(Operand) row) string {
 			sql = append(sql, left.undefined())
 		case Property:
 			right := p.operand(at(v.Operand), v.Operand.Property)
+			if scalars, ok := compareScalars(left, op, right); ok {
+				sql = append(sql, scalars)
+				continue
+			}
 			sql = append(sql, "EXISTS (SELECT 1 FROM "+left.elements()+" AS v CROSS JOIN "+right.elements()+" AS w WHERE "+
 				p.d.compareElements("v", op, "w")+")")
 		default:

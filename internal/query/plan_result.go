@@ -66,6 +66,9 @@ func (p *planner) scan() *plan {
 
 func (p *planner) finish(out *plan, body string) *plan {
 	out.sql, out.args = p.statement(body), p.args
+	if p.q.Return == nil {
+		out.columns = []string{"_key", "_type", "_class", "displayName"}
+	}
 	for _, e := range out.emit {
 		if e.name != "" {
 			out.columns = append(out.columns, e.name)

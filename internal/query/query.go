@@ -42,8 +42,8 @@ type Request struct {
 
 // Info describes an answer as a whole.
 type Info struct {
-	// Columns are the column names in order. Without RETURN, and for items of the form alias.*, rows bring names of
-	// their own and Columns holds only those that every row has.
+	// Columns are the column names in order. Rows bring further names of their own without RETURN, where Columns holds
+	// what suits a table, and for items of the form alias.*, which Columns leaves out.
 	Columns  []string
 	Warnings []Warning
 	Duration time.Duration

@@ -192,6 +192,9 @@ func TestRunColumnsAndMoments(t *testing.T) {
 	if diff := cmp.Diff([]string{"p.state", "n", "p._key"}, info.Columns); diff != "" {
 		t.Errorf("columns: %s", diff)
 	}
+	if _, info = run(t, e, Request{Text: "FIND PR", Viewer: Everything()}); !cmp.Equal(info.Columns, []string{"_key", "_type", "_class", "displayName"}) {
+		t.Errorf("columns without RETURN: got %v", info.Columns)
+	}
 	before := moments()[0].Add(-time.Microsecond)
 	if rows, _ := run(t, e, Request{Text: "FIND PR", At: &before, Viewer: Everything()}); len(rows) != 0 {
 		t.Errorf("before the first version: got %d rows, want none", len(rows))
@@ -201,10 +204,13 @@ func TestRunColumnsAndMoments(t *testing.T) {
 		t.Errorf("AT the first version: got %d rows at %v, want 3 at %v", len(rows), info.At, moments()[0])
 	}
 	// The scopes of the world are complete from the second moment on.
-	want := "at 2026-03-01T00:00:00Z these had not been read completely yet, so some of what they hold may be missing: " +
-		"everything of 1, everything of 2, everything of 3"
+	want := "at 2026-03-01T00:00:00Z 3 listings had not been read completely yet, so some of what they hold may be missing"
+	if names := ": everything of 1, everything of 2, everything of 3"; len(info.Warnings) != 1 || info.Warnings[0].String() != want+names {
+		t.Errorf("warnings at a moment before the first complete listing: got %v, want %q", info.Warnings, want+names)
+	}
+	_, info = run(t, e, Request{Text: "FIND PR", At: &moments()[0], Viewer: Within(nil, nil)})
 	if len(info.Warnings) != 1 || info.Warnings[0].String() != want {
-		t.Errorf("warnings at a moment before the first complete listing: got %v, want %q", info.Warnings, want)
+		t.Errorf("warnings for whoever must not know the names: got %v, want %q", info.Warnings, want)
 	}
 	if _, info := run(t, e, Request{Text: "FIND PR AT '2026-03-05'", Viewer: Everything()}); len(info.Warnings) != 0 {
 		t.Errorf("warnings after it: got %v, want none", info.Warnings)
