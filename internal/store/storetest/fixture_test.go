@@ -165,7 +165,10 @@ func (f *fixture) counts(got, want store.Result) {
 // at reads the graph as of a time from the tables.
 func (f *fixture) at(when time.Time) state {
 	f.Helper()
-	s, err := newReading(f.store, "").at(f.Context(), when)
+	r := newReading(f.store, "")
+	ids, err := r.ids(f.Context())
+	f.ok(err)
+	s, err := r.at(f.Context(), when, ids)
 	f.ok(err)
 	return s
 }

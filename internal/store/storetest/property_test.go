@@ -56,7 +56,7 @@ type machine struct {
 type source struct {
 	listing
 	connection string
-	scope      int64
+	number     int64 // of the connection
 }
 
 func newMachine(t *rapid.T, s *store.Store, clock *storetest.Clock, check int64) *machine {
@@ -71,45 +71,50 @@ func newMachine(t *rapid.T, s *store.Store, clock *storetest.Clock, check int64)
 		conn, err := s.CreateConnection(m.ctx, store.Connection{Name: fmt.Sprintf("%s-%d", name, check), Product: "cloud"}, nil)
 		must(t, err)
 		m.streams = append(m.streams, fmt.Sprintf("connection/%d", conn.ID))
-		scope := func(parent, listing string) int64 {
-			sc, err := s.EnsureScope(m.ctx, store.ScopeKey{Connection: conn.ID, Parent: parent, Listing: listing}, listing)
-			must(t, err)
-			m.world.scopes[sc.ID] = area{conn.ID, parent, listing}
-			m.reading.scopes[sc.ID] = name + "/" + parent + "/" + listing
-			return sc.ID
-		}
-		m.world.met[conn.ID] = scope("", "met")
-		m.lists = append(m.lists, source{listing{name: "met", members: append(append([]string{}, people...), "p1", "p2", "p3")}, name, m.world.met[conn.ID]})
+		met := source{listing{name: "met", members: append(slices.Clone(people), "p1", "p2", "p3")}, name, conn.ID}
+		m.world.met[conn.ID] = m.scope(t, met)
+		m.lists = append(m.lists, met)
 		for _, l := range m.universe.listings() {
-			m.lists = append(m.lists, source{l, name, scope(m.universe.key(l.parent), l.name)})
+			m.lists = append(m.lists, source{l, name, conn.ID})
 		}
 	}
 	return m
 }
 
+// scope returns the scope of a source; it is made when it is first used.
+func (m *machine) scope(t *rapid.T, src source) int64 {
+	key := store.ScopeKey{Connection: src.number, Parent: m.universe.key(src.parent), Listing: src.name}
+	sc, err := m.store.EnsureScope(m.ctx, key, src.name)
+	must(t, err)
+	m.world.scopes[sc.ID] = area{key.Connection, key.Parent, key.Listing}
+	m.reading.scopes[sc.ID] = src.connection + "/" + src.parent + "/" + src.name
+	return sc.ID
+}
+
 // drawSource picks a listing of a connection; what is only met has no answers of its own.
-func (m *machine) drawSource(t *rapid.T, withMet bool) source {
+func (m *machine) drawSource(t *rapid.T, withMet bool) (source, int64) {
 	from := m.lists
 	if !withMet {
 		from = slices.DeleteFunc(slices.Clone(from), func(s source) bool { return s.draw == nil })
 	}
 	i := rapid.IntRange(0, len(from)-1).Draw(t, "source")
-	t.Logf("source: connection %s, %s of %q", from[i].connection, from[i].name, from[i].parent)
-	return from[i]
+	scope := m.scope(t, from[i])
+	t.Logf("scope %d: connection %s, %s of %q", scope, from[i].connection, from[i].name, from[i].parent)
+	return from[i], scope
 }
 
 // event is an answer about a single object.
 func (m *machine) event(t *rapid.T) {
-	src := m.drawSource(t, false)
+	src, scope := m.drawSource(t, false)
 	object, met := src.draw(t, rapid.SampledFrom(src.members).Draw(t, "member"))
-	m.apply(t, m.store.Apply, src.scope, []graph.Object{object}, met)
+	m.apply(t, m.store.Apply, scope, []graph.Object{object}, met)
 }
 
 // listing reads pages of two objects, completely or until it fails. What a complete one missed is withdrawn.
 func (m *machine) listing(t *rapid.T) {
-	src := m.drawSource(t, false)
-	before := m.world.members(src.scope)
-	l, err := m.store.BeginListing(m.ctx, src.scope)
+	src, scope := m.drawSource(t, false)
+	before := m.world.members(scope)
+	l, err := m.store.BeginListing(m.ctx, scope)
 	must(t, err)
 	differ(t, "Size", gocmp.Diff(len(before), l.Size()))
 	var shown []string
@@ -129,7 +134,7 @@ func (m *machine) listing(t *rapid.T) {
 				}
 			}
 		}
-		m.apply(t, l.Apply, src.scope, objects, met)
+		m.apply(t, l.Apply, scope, objects, met)
 		if rapid.IntRange(0, 5).Draw(t, "fails") == 5 {
 			return // an incomplete listing proves no absence
 		}
@@ -139,25 +144,25 @@ func (m *machine) listing(t *rapid.T) {
 	})
 	got := l.Missing()
 	differ(t, "Missing", gocmp.Diff(append([]string{}, want...), append([]string{}, got...)))
-	m.take(t, src.scope, got, rapid.SampledFrom([]graph.Reason{graph.Deleted, graph.NotVisible}).Draw(t, "reason"))
+	m.take(t, scope, got, rapid.SampledFrom([]graph.Reason{graph.Deleted, graph.NotVisible}).Draw(t, "reason"))
 }
 
 // withdraw takes some keys back, whether the scope has them or not.
 func (m *machine) withdraw(t *rapid.T) {
-	src := m.drawSource(t, true)
+	src, scope := m.drawSource(t, true)
 	var keys []string
 	for _, name := range src.members {
 		if rapid.Bool().Draw(t, "withdraw "+name) {
 			keys = append(keys, m.universe.key(name))
 		}
 	}
-	m.take(t, src.scope, keys, rapid.SampledFrom([]graph.Reason{graph.Deleted, graph.NotVisible}).Draw(t, "reason"))
+	m.take(t, scope, keys, rapid.SampledFrom([]graph.Reason{graph.Deleted, graph.NotVisible}).Draw(t, "reason"))
 }
 
 // leave takes back everything that a connection sees in one scope, as its removal does.
 func (m *machine) leave(t *rapid.T) {
-	src := m.drawSource(t, true)
-	m.take(t, src.scope, m.world.members(src.scope), graph.Withdrawn)
+	_, scope := m.drawSource(t, true)
+	m.take(t, scope, m.world.members(scope), graph.Withdrawn)
 }
 
 func (m *machine) apply(t *rapid.T, apply func(context.Context, store.Batch) (store.Result, error), scope int64, objects, met []graph.Object) {
@@ -244,14 +249,16 @@ func (m *machine) comparePast(t *rapid.T) {
 		keys = append(keys, key)
 	}
 	slices.Sort(keys)
+	ids, err := m.reading.ids(m.ctx)
+	must(t, err)
 	for i, then := range m.world.past {
-		got, err := m.reading.at(m.ctx, then.at)
+		got, err := m.reading.at(m.ctx, then.at, ids)
 		must(t, err)
 		t.Logf("as of %s", then.at.Format(time.TimeOnly))
 		differ(t, "the past", gocmp.Diff(then.state, got))
 		// The store's own reading of the past, for a few keys of each moment.
-		for n := range min(3, len(keys)) {
-			key := keys[(i*3+n)%len(keys)]
+		for n := range min(2, len(keys)) {
+			key := keys[(i*2+n)%len(keys)]
 			row, err := m.store.Entity(m.ctx, key, &then.at)
 			want, was := then.state.Entities[key]
 			if !was {

@@ -71,13 +71,9 @@ func (r reading) kindOf(ctx context.Context) (map[int64]string, error) {
 	return out, err
 }
 
-// at reads the graph as of a moment, versioned facts only.
-func (r reading) at(ctx context.Context, when time.Time) (state, error) {
+// at reads the graph as of a moment, versioned facts only; ids are those of r.ids.
+func (r reading) at(ctx context.Context, when time.Time, ids map[int64]string) (state, error) {
 	s := state{Entities: map[string]string{}, Edges: map[string]string{}}
-	ids, err := r.ids(ctx)
-	if err != nil {
-		return s, err
-	}
 	kinds, err := r.kindOf(ctx)
 	if err != nil {
 		return s, err

@@ -3,6 +3,7 @@ package storetest_test
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -30,6 +31,10 @@ func TestMain(m *testing.M) {
 			fmt.Println("failed", err)
 		}
 		os.Exit(1)
+	}
+	// Fewer sequences than rapid's default, so that both databases take well under a minute; -rapid.checks asks for more.
+	if err := flag.Set("rapid.checks", "50"); err != nil {
+		panic(err) // rapid has dropped the flag
 	}
 	os.Exit(storetest.Main(m))
 }
