@@ -95,6 +95,14 @@ func sorted[T any](items []T, path []string, down bool, look func(T, []string) [
 	return out
 }
 
+// names says whether a field of the object itself occurs in a condition.
+func (c condition) names(field string) bool {
+	if c.op == opAnd || c.op == opOr {
+		return slices.ContainsFunc(c.all, func(part condition) bool { return part.names(field) })
+	}
+	return len(c.path) == 1 && c.path[0] == field
+}
+
 // check refuses fields that do not exist and texts that are compared with times but are none.
 func (c condition) check(fields string) *failure {
 	if c.op == opAnd || c.op == opOr {

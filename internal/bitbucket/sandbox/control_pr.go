@@ -139,13 +139,13 @@ func (s *Sandbox) Merge(repository string, id int, user string) (string, error) 
 			base = c.tree
 		}
 		tree := x.store.merged(base, ours.tree, theirs.tree)
+		p.close(by, merged, x.at)
 		p.dstHash = head
 		p.mergeHash = x.commit(tree, []hash{head, p.srcHash}, by, mergeMessage(p))
 		x.graph.branches[p.dstBranch] = p.mergeHash
 		if p.closeSource && p.source == x.repo {
 			delete(x.graph.branches, p.srcBranch)
 		}
-		p.state = merged
 		name = p.mergeHash.String()
 		x.s.moved(x.repo, p.dstBranch, p.mergeHash, by, x.at)
 		return nil
@@ -156,15 +156,17 @@ func (s *Sandbox) Merge(repository string, id int, user string) (string, error) 
 // Decline closes an open pull request without merging it.
 func (s *Sandbox) Decline(repository string, id int, user, reason string) error {
 	return s.change(repository, func(x *edit) error {
-		p, _, err := x.closing(repository, id, user)
+		p, by, err := x.closing(repository, id, user)
 		if err != nil {
 			return err
 		}
-		p.state, p.reason = declined, reason
+		p.close(by, declined, x.at)
+		p.reason = reason
 		return nil
 	})
 }
 
+// closing finds an open pull request and who closes it; nothing is changed yet, because the merge may still fail.
 func (x *edit) closing(repository string, id int, name string) (*pullRequest, *user, error) {
 	p, err := x.s.world.openPullRequest(repository, id)
 	if err != nil {
@@ -174,8 +176,11 @@ func (x *edit) closing(repository string, id int, name string) (*pullRequest, *u
 	if err != nil {
 		return nil, nil, err
 	}
-	p.closedBy, p.closed, p.updated, p.draft = by, x.at, x.at, false
 	return p, by, nil
+}
+
+func (p *pullRequest) close(by *user, as state, at int64) {
+	p.state, p.closedBy, p.closed, p.updated, p.draft = as, by, at, at, false
 }
 
 // PullRequestUpdate changes what is not nil.

@@ -37,7 +37,7 @@ func (c *call) states() ([4]bool, *failure) {
 	var show [4]bool
 	named := c.query["state"]
 	if len(named) == 0 {
-		if strings.Contains(c.query.Get("q"), "state") {
+		if q, err := parseQuery(c.query.Get("q")); err == nil && q.names("state") {
 			return [4]bool{true, true, true, true}, nil
 		}
 		show[open] = true

@@ -83,6 +83,9 @@ func TestStatesSelectAndDefaultToOpen(t *testing.T) {
 	if got := len(walk(t, prs+`?q=state="MERGED"&pagelen=50`)); got != count["MERGED"] {
 		t.Errorf("q finds %d merged, want %d", got, count["MERGED"])
 	}
+	if got := len(walk(t, prs+`?q=participants.state!="nonsense"&pagelen=50`)); got != count["OPEN"] {
+		t.Errorf("a q that does not name the state finds %d, want the %d open ones", got, count["OPEN"])
+	}
 }
 
 func TestRepositoriesAreFoundByEveryName(t *testing.T) {
