@@ -58,11 +58,12 @@ func (c *chunk) run() error {
 
 // load reads the open rows of the claimed keys, their presences in the claims' scopes, and tombstones of the rest.
 func (c *chunk) load() error {
-	args := make([][]any, len(c.claims))
+	keys := make([]any, len(c.claims))
 	for i, cl := range c.claims {
-		args[i] = []any{cl.obj.Entity.Key}
+		keys[i] = cl.obj.Entity.Key
 	}
-	err := c.g.each(`SELECT `+c.g.s.dialect.rowColumns()+` FROM entity WHERE key = $1`, args, func(_ int, from rowScanner) error {
+	in := c.g.s.dialect.KeysIn("$1")
+	err := c.g.each(`SELECT `+c.g.s.dialect.rowColumns()+` FROM entity WHERE key IN (`+in+`)`, [][]any{{jsonList(keys)}}, func(_ int, from rowScanner) error {
 		r, err := scanRow(from)
 		if err == nil {
 			c.rows[r.key] = r
@@ -72,12 +73,13 @@ func (c *chunk) load() error {
 	if err != nil {
 		return fmt.Errorf("read entities: %w", err)
 	}
-	var elsewhere, absent []*claim
-	var presenceArgs, tombArgs [][]any
+	var elsewhere []*claim
+	var presenceArgs [][]any
+	var absent []any
 	for _, cl := range c.claims {
 		switch r := c.rows[cl.obj.Entity.Key]; {
 		case r == nil:
-			absent, tombArgs = append(absent, cl), append(tombArgs, []any{cl.obj.Entity.Key})
+			absent = append(absent, cl.obj.Entity.Key)
 		case r.scope == cl.scope:
 			c.seen[cl] = &r.hash
 		default:
@@ -92,13 +94,17 @@ func (c *chunk) load() error {
 	if err != nil {
 		return fmt.Errorf("read presences: %w", err)
 	}
-	err = c.g.each(selectTombstone, tombArgs, func(i int, from rowScanner) error {
-		var t tombstone
-		if err := from.Scan(&t.id, &t.version, &t.validTo, &t.requested); err != nil {
-			return err
-		}
-		c.tombs[absent[i].obj.Entity.Key] = t
+	if len(absent) == 0 {
 		return nil
+	}
+	err = c.g.each(`SELECT key, id, version, valid_to, written_at FROM entity_old WHERE key IN (`+in+`)`, [][]any{{jsonList(absent)}}, func(_ int, from rowScanner) error {
+		var key string
+		var t tombstone
+		err := from.Scan(&key, &t.id, &t.version, &t.validTo, &t.requested)
+		if t.validTo > c.tombs[key].validTo {
+			c.tombs[key] = t
+		}
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("read tombstones: %w", err)
@@ -243,20 +249,21 @@ func (c *chunk) resolve() error {
 			want(r.To)
 		}
 	}
-	args := make([][]any, len(keys))
-	for i, k := range keys {
-		args[i] = []any{k}
-	}
-	err := c.g.each(`SELECT id, kind FROM entity WHERE key = $1`, args, func(i int, from rowScanner) error {
-		var e end
-		if err := from.Scan(&e.id, &e.kind); err != nil {
-			return err
+	if len(keys) > 0 {
+		list := make([]any, len(keys))
+		for i, k := range keys {
+			list[i] = k
 		}
-		c.g.ends[keys[i]] = e
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("look up ends: %w", err)
+		err := c.g.each(`SELECT key, id, kind FROM entity WHERE key IN (`+c.g.s.dialect.KeysIn("$1")+`)`, [][]any{{jsonList(list)}}, func(_ int, from rowScanner) error {
+			var key string
+			var e end
+			err := from.Scan(&key, &e.id, &e.kind)
+			c.g.ends[key] = e
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("look up ends: %w", err)
+		}
 	}
 	for _, k := range keys {
 		if c.g.ends[k].kind == 0 { // it may be created later in this transaction

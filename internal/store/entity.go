@@ -108,5 +108,3 @@ var rawTable = table{name: "raw", columns: []string{"entity_id", "received_at", 
 type tombstone struct {
 	id, version, validTo, requested int64
 }
-
-const selectTombstone = `SELECT id, version, valid_to, written_at FROM entity_old WHERE key = $1 ORDER BY valid_to DESC LIMIT 1`
