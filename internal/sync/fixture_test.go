@@ -68,6 +68,7 @@ func (f *fixture) connect(name string, settings map[string]string) store.Connect
 
 func (f *fixture) open(c store.Connection, credentials []store.Credential, noWait bool, onWait func(time.Time, string)) (sync.Reader, error) {
 	o := cloud.Options{APIURL: f.server.URL + "/cloud", SiteURL: f.server.URL + "/cloud", Connection: c.Name, Now: time.Now, Version: "test", NoWait: noWait, OnWait: onWait}
+	o.Sleep = func(ctx context.Context, _ time.Duration) error { return ctx.Err() } // attempts follow at once
 	for _, cr := range credentials {
 		o.Credentials = append(o.Credentials, bitbucket.Credential{Kind: bitbucket.Kind(cr.Kind), Identity: cr.Identity, Secret: bitbucket.Secret(cr.Secret)})
 	}

@@ -3,6 +3,7 @@
 package cloud
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
@@ -31,6 +32,7 @@ type Options struct {
 	Version     string
 	NoWait      bool
 	OnWait      func(until time.Time, why string)
+	Sleep       func(ctx context.Context, d time.Duration) error // between attempts; nil means really
 
 	AllowHTTP      bool // send credentials over plain http to other machines
 	NoPullRequests bool // the connection does not read pull requests, so Check asks for no scope for them
@@ -80,7 +82,7 @@ func New(o Options) (*Client, error) {
 	}
 	core, err := bitbucket.New(bitbucket.Options{
 		API: api, TokenURL: site, Credentials: o.Credentials, Connection: o.Connection, Version: o.Version, HTTP: o.HTTP,
-		Now: o.Now, NoWait: o.NoWait, OnWait: o.OnWait,
+		Now: o.Now, Sleep: o.Sleep, NoWait: o.NoWait, OnWait: o.OnWait,
 	})
 	if err != nil {
 		return nil, err
