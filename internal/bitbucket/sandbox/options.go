@@ -117,7 +117,7 @@ func New(o Options) (*Sandbox, error) {
 	s := &Sandbox{
 		opts: o, clock: o.Clock, world: generate(o),
 		byToken: map[string]*credential{}, issued: map[string]*issuedToken{},
-		limits: newLimiter(o.Limits), faults: newFaultTable(),
+		lastNow: o.Epoch.UnixMicro(), limits: newLimiter(o.Limits), faults: newFaultTable(),
 	}
 	s.routes = newRouteTable(cloudRoutes())
 	s.stats, s.commands = newStats(), commands()
@@ -165,6 +165,15 @@ func (s *Sandbox) folder() (string, error) {
 		}
 	})
 	return s.dir, s.dirErr
+}
+
+// date is the provider's clock as the Date header tells it, which clients take their watermarks from. It is never
+// before the generated data.
+func (s *Sandbox) date() time.Time {
+	if t := s.clock().UTC(); t.After(s.opts.Epoch) {
+		return t
+	}
+	return s.opts.Epoch.UTC()
 }
 
 // now returns the time in microseconds; it never stands still, so what happens later is dated later. The caller

@@ -170,3 +170,32 @@ func TestFieldsHasThreeModes(t *testing.T) {
 		t.Error("a single pull request lacks its participants or reviewers")
 	}
 }
+
+func TestLinksFollowWhatTheCallerSees(t *testing.T) {
+	c := newClock()
+	_, base := start(t, sandbox.Options{Clock: c.now, PublicURL: "https://bitbucket.example/x/"})
+	req, err := http.NewRequest(http.MethodGet, base+"/cloud/2.0/repositories/acme?pagelen=1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	for k, v := range map[string]string{"Proto": "https", "Host": "proxy.example:8443", "Prefix": "/bb/"} {
+		req.Header.Set("X-Forwarded-"+k, v)
+	}
+	resp, body := do(t, req)
+	page := parse(t, string(body))
+	if got, want := page["next"], "https://proxy.example:8443/bb/cloud/2.0/repositories/acme?pagelen=1&page=2"; got != want {
+		t.Errorf("next %v, want %s", got, want)
+	}
+	if got, _ := at(page["values"].([]any)[0], "links.self.href").(string); !strings.HasPrefix(got, "https://bitbucket.example/x/2.0/repositories/acme/") {
+		t.Errorf("self %s", got)
+	}
+	if got := resp.Header.Get("Date"); got != "Wed, 02 Sep 2026 12:00:00 GMT" {
+		t.Errorf("Date %s", got)
+	}
+	tag := resp.Header.Get("ETag")
+	req.Header.Set("If-None-Match", tag)
+	if resp, body := do(t, req); resp.StatusCode != http.StatusNotModified || len(body) != 0 || tag == "" || resp.Header.Get("Cache-Control") != "private" {
+		t.Errorf("with the tag %s: %s, %d bytes", tag, resp.Status, len(body))
+	}
+}

@@ -131,6 +131,7 @@ func (c *call) write(rw http.ResponseWriter, f *failure) {
 		}
 	}
 	h.Set("Cache-Control", "private")
+	h.Set("Date", c.s.date().Format(http.TimeFormat))
 	if c.fault != nil && status == http.StatusOK && c.fault.after(rw, c, &body) {
 		return
 	}
@@ -155,7 +156,7 @@ func etag(body []byte) string {
 	return `"` + strconv.FormatUint(uint64(a)<<32|uint64(len(body)), 16) + `"`
 }
 
-// origin is scheme and host as the caller sees them, also behind a TLS proxy.
+// origin is scheme, host and path prefix as the caller sees them, also behind a proxy that says so.
 func origin(req *http.Request) string {
 	scheme := "http"
 	if req.TLS != nil {
@@ -164,7 +165,15 @@ func origin(req *http.Request) string {
 	if p := req.Header.Get("X-Forwarded-Proto"); p == "https" || p == "http" {
 		scheme = p
 	}
-	return scheme + "://" + req.Host
+	host := req.Host
+	if h := req.Header.Get("X-Forwarded-Host"); h != "" {
+		host = h
+	}
+	prefix := strings.TrimRight(req.Header.Get("X-Forwarded-Prefix"), "/")
+	if prefix != "" && prefix[0] != '/' {
+		prefix = ""
+	}
+	return scheme + "://" + host + prefix
 }
 
 func (c *call) bases() (api, site string) {
