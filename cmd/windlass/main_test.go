@@ -105,7 +105,9 @@ func poll(ctx context.Context, yes func() bool) {
 }
 
 // post URL [JSON] sends a POST that must succeed (fail with !); the answer goes to the file answer.
-func post(ts *testscript.TestScript, neg bool, args []string) { request(ts, neg, http.MethodPost, args) }
+func post(ts *testscript.TestScript, neg bool, args []string) {
+	request(ts, neg, http.MethodPost, args)
+}
 
 // get URL [Header:value …] sends a GET that must succeed (fail with !); the answer goes to the file answer.
 func get(ts *testscript.TestScript, neg bool, args []string) { request(ts, neg, http.MethodGet, args) }
@@ -186,7 +188,7 @@ func jsonIs(ts *testscript.TestScript, neg bool, args []string) {
 			v = x[step]
 		case []any:
 			var i int
-			if step == "#" {
+			if step == "len" {
 				v = json.Number(fmt.Sprint(len(x)))
 				continue
 			}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"strings"
 
 	"github.com/windlass-hq/windlass/client"
 	"github.com/windlass-hq/windlass/internal/bitbucket"
@@ -31,7 +32,8 @@ func (s *Server) checkLive(ctx context.Context, conn store.Connection, credentia
 	out := client.Check{OK: err == nil, Credentials: []client.CredentialCheck{}, Workspaces: []client.WorkspaceCheck{}}
 	for _, c := range report.Credentials {
 		w := client.CredentialCheck{
-			Name: c.Name, Valid: c.Valid, Principal: orElse(c.Account, c.Principal), Scopes: c.Scopes, Problem: c.Problem, Remedy: c.Remedy,
+			Name: c.Name, Valid: c.Valid, Principal: orElse(c.Account, c.Principal), Scopes: c.Scopes, Remedy: c.Remedy,
+			Problem: strings.TrimSuffix(c.Problem, " ("+c.Remedy+")"), // the report words an error whole
 		}
 		for _, m := range c.Missing {
 			w.Missing = append(w.Missing, m.Scope+" (for "+m.Feature+")")

@@ -133,6 +133,12 @@ func (a *App) open(ctx context.Context) error {
 	if path := s.KeyCreated(); path != "" {
 		a.Tell("Created the key %s, which encrypts stored credentials. Back it up, and not together with the data.", path)
 	}
+	if !a.Config.Postgres() {
+		// The lock of the data directory says that nobody else lives here.
+		if err := s.EndLeases(ctx); err != nil {
+			return err
+		}
+	}
 	a.runs = newRuns(a)
 	a.jobs, err = job.New(ctx, job.Options{
 		Store: s, Log: a.Log, Now: a.Now, Workers: a.workers(),

@@ -23,7 +23,7 @@ func (a *App) openReader(conn store.Connection, credentials []store.Credential, 
 	if err != nil {
 		return nil, err
 	}
-	return sync.Cloud(c, workspaces(conn)), nil
+	return sync.Cloud(c, workspaces(conn), a.Now), nil
 }
 
 // check asks Bitbucket what the credentials of a connection can do; it is api.Options.Check.

@@ -187,7 +187,7 @@ func report(env Environment, err error) int {
 
 // sentence makes a remedy stand on a line of its own.
 func sentence(s string) string {
-	if s == "" {
+	if s == "" || strings.HasPrefix(s, "windlass ") {
 		return s
 	}
 	return strings.ToUpper(s[:1]) + s[1:]

@@ -211,7 +211,7 @@ func printCheck(s *session, c client.Check) {
 		if len(k.Scopes) > 0 {
 			fmt.Fprintf(s.Out, "    granted: %s\n", strings.Join(slices.Sorted(slices.Values(k.Scopes)), ", "))
 		}
-		if k.Problem != "" && k.Valid {
+		if k.Problem != "" && k.Valid && len(k.Missing) == 0 {
 			fmt.Fprintf(s.Out, "    %s\n", k.Problem)
 		}
 		if k.Remedy != "" {

@@ -97,6 +97,7 @@ func (c *Config) loadFile(path string) error {
 func (c *Config) loadEnv(lookup func(string) (string, bool)) error {
 	for _, o := range Options() {
 		value, set := lookup(o.Env())
+		set = set && value != "" // an empty variable is none
 		origin := o.Env()
 		if name := o.FileEnv(); name != "" {
 			if path, ok := lookup(name); ok && path != "" {
