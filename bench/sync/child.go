@@ -74,15 +74,23 @@ func (c *child) stop() {
 	})
 }
 
-// output runs a command to its end and returns what it printed and its peak resident memory in bytes.
+// usage is what a process took.
+type usage struct {
+	cpu      time.Duration // user and system
+	resident int64         // bytes: the most that was resident, mapped files included
+	own      int64         // bytes: the most that was resident and its own
+}
+
+// output runs a command to its end and returns what it printed and what it took.
 //
-// The peak is read from the running process: the kernel's count for ended children starts at the parent's own size.
-func output(ctx context.Context, env []string, name string, args ...string) (text []byte, peak int64, err error) {
+// Memory is read from the running process: the kernel's count for ended children starts at the parent's own size.
+func output(ctx context.Context, env []string, name string, args ...string) ([]byte, usage, error) {
+	var u usage
 	cmd := exec.CommandContext(ctx, name, args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Env, cmd.Stdout, cmd.Stderr = env, &stdout, &stderr
 	if err := cmd.Start(); err != nil {
-		return nil, 0, err
+		return nil, u, err
 	}
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
@@ -94,30 +102,36 @@ func output(ctx context.Context, env []string, name string, args ...string) (tex
 			if err != nil {
 				err = fmt.Errorf("%s: %w\n%s%s", cmd, err, stdout.Bytes(), stderr.Bytes())
 			}
-			return stdout.Bytes(), peak, err
+			u.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+			return stdout.Bytes(), u, err
 		case <-tick.C:
-			peak = max(peak, peakOf(cmd.Process.Pid))
+			resident, own := memoryOf(cmd.Process.Pid)
+			u.resident, u.own = max(u.resident, resident), max(u.own, own)
 		}
 	}
 }
 
-// peakOf returns the largest resident size that a running process has had; zero where the system does not tell (only
-// Linux does in this form).
-func peakOf(pid int) int64 {
+// memoryOf returns the largest resident size that a running process has had, and what of its present one is no mapped
+// file; zero where the system does not tell (only Linux does in this form).
+func memoryOf(pid int) (resident, own int64) {
 	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
 	if err != nil {
-		return 0
+		return 0, 0
 	}
 	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
-			if err != nil {
-				return 0
-			}
-			return kib << 10
+		name, value, _ := strings.Cut(line, ":")
+		kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+		if err != nil {
+			continue
+		}
+		switch name {
+		case "VmHWM":
+			resident = kib << 10
+		case "RssAnon":
+			own = kib << 10
 		}
 	}
-	return 0
+	return resident, own
 }
 
 // freeAddress returns a loopback address that nothing listens on at this moment.

@@ -37,7 +37,7 @@ type syncRun struct {
 	seconds    float64 // wall time of the process, from start to exit
 	requests   int     // as the sandbox counted them
 	byEndpoint map[string]int
-	peakMemory int64 // bytes, resident
+	usage      usage
 	summary    summary
 }
 
@@ -112,7 +112,7 @@ func (c course) startSandbox(ctx context.Context, address string) (*child, error
 }
 
 func (c course) connect(ctx context.Context, address string) error {
-	_, _, err := output(ctx, c.environment(), c.options.binary, "connect", "cloud", "bench", "--workspace", "acme",
+	_, _, err := output(ctx, c.environment(), c.options.binary, "connect", "cloud", "bench", "--workspace", "all",
 		"--client-key", "sandbox-key", "--client-secret", "sandbox-secret",
 		"--api-url", "http://"+address+"/cloud/2.0", "--site-url", "http://"+address+"/cloud", "--allow-http", "--yes")
 	return err
@@ -124,11 +124,11 @@ func (c course) sync(ctx context.Context, address string) (syncRun, error) {
 		return r, err
 	}
 	started := time.Now()
-	text, peak, err := output(ctx, c.environment(), c.options.binary, "sync", "bench", "-o", "json")
+	text, used, err := output(ctx, c.environment(), c.options.binary, "sync", "bench", "-o", "json")
 	if err != nil {
 		return r, err
 	}
-	r.seconds, r.peakMemory = time.Since(started).Seconds(), peak
+	r.seconds, r.usage = time.Since(started).Seconds(), used
 	if err := json.Unmarshal(text, &r.summary); err != nil {
 		return r, fmt.Errorf("sync printed no summary: %w", err)
 	}

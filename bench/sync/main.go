@@ -95,12 +95,12 @@ func run(ctx context.Context) error {
 			}
 			figures.print(os.Stdout)
 			if latency == 0 {
-				peaks = append(peaks, figures.first.peakMemory)
+				peaks = append(peaks, figures.first.usage.own)
 			}
 		}
 	}
 	if len(peaks) == 2 && peaks[0] > 0 {
-		fmt.Printf("\npeak memory at %d times the size: %.2f of that at one (budget: at most 1.20)\n",
+		fmt.Printf("\npeak memory of its own at %d times the size: %.2f of that at one (budget: at most 1.20)\n",
 			o.scale, float64(peaks[1])/float64(peaks[0]))
 	}
 	return nil

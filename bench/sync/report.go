@@ -27,16 +27,17 @@ func (f figures) print(out io.Writer) {
 		lists, f.first.requests-lists, verdict(f.first.requests <= lists+allowedConstant)))
 	row("", "", fmt.Sprintf("the peer, R/10 + 4R + 3P: %d, that is %.0f times as many", peer, float64(peer)/float64(f.first.requests)))
 	row("calls as windlass counts them", fmt.Sprint(f.first.summary.Calls), "")
-	row("seconds, first sync", fmt.Sprintf("%.1f", f.first.seconds), fmt.Sprintf("%.0f objects/s", float64(w.rows["entity"])/f.first.seconds))
+	row("seconds, first sync", fmt.Sprintf("%.1f", f.first.seconds), fmt.Sprintf("%.1f s of CPU; %.0f objects/s", f.first.usage.cpu.Seconds(), float64(w.rows["entity"])/f.first.seconds))
 	row("graph rows (entity, rel)", fmt.Sprint(w.graph()), fmt.Sprintf("%.0f rows/s", float64(w.graph())/f.first.seconds))
 	row("all rows of the graph", fmt.Sprint(w.all()), fmt.Sprintf("%.0f rows/s", float64(w.all())/f.first.seconds))
 	if f.bare > 0 {
 		row("the same as bare inserts", fmt.Sprintf("%.1f s", f.bare.Seconds()), fmt.Sprintf("%.0f rows/s; the whole sync runs at %.0f %% of it (budget for writing alone: 50 %%)",
 			float64(w.all())/f.bare.Seconds(), 100*f.bare.Seconds()/f.first.seconds))
 	}
-	row("peak memory, first sync", megabytes(f.first.peakMemory), "budget 250 MB: "+verdict(f.first.peakMemory <= 250_000_000))
-	row("second sync", fmt.Sprintf("%.1f s", f.second.seconds), fmt.Sprintf("%d calls, %s, changes written: %d",
-		f.second.requests, megabytes(f.second.peakMemory), f.second.summary.Changes.Created+f.second.summary.Changes.Updated+f.second.summary.Changes.Deleted))
+	row("peak memory, first sync", megabytes(f.first.usage.own), fmt.Sprintf("budget 250 MB: %s (%s with mapped files)",
+		verdict(f.first.usage.own <= 250_000_000), megabytes(f.first.usage.resident)))
+	row("second sync", fmt.Sprintf("%.1f s", f.second.seconds), fmt.Sprintf("%.1f s of CPU, %d calls, %s, changes written: %d", f.second.usage.cpu.Seconds(),
+		f.second.requests, megabytes(f.second.usage.own), f.second.summary.Changes.Created+f.second.summary.Changes.Updated+f.second.summary.Changes.Deleted))
 	table.Flush()
 
 	fmt.Fprintln(out, "  requests of the first sync by endpoint:")
