@@ -33,7 +33,6 @@ const (
 // before children, so that what goes by cascade is not counted against its own scope.
 func (p *pass) closeAbsent(ctx context.Context) error {
 	for _, a := range p.absences {
-		p.progress(Event{Phase: "absences", Scope: a.scope.Title, Total: len(a.missing), Calls: p.reader.Calls()})
 		entry := store.LedgerEntry{Scope: a.scope.ID, Run: p.run.ID, State: store.LedgerComplete}
 		if err := p.settleAbsence(ctx, a, &entry); err != nil {
 			return err
@@ -65,9 +64,13 @@ func (p *pass) amend(ctx context.Context, scope store.Scope, entry store.LedgerE
 // entry partial and stays open.
 func (p *pass) settleAbsence(ctx context.Context, a absence, entry *store.LedgerEntry) error {
 	open, err := p.stillOpen(ctx, a.missing)
-	if err != nil || len(open) == 0 {
+	if err != nil {
 		return err
 	}
+	if len(open) == 0 {
+		return p.release(ctx, a.scope.ID)
+	}
+	p.progress(Event{Phase: "absences", Scope: a.scope.Title, Total: len(open), Calls: p.reader.Calls()})
 	if held := p.toHold(open, a.size); held != "" {
 		keys := make([]string, len(open))
 		for i, r := range open {
@@ -97,10 +100,7 @@ func (p *pass) settleAbsence(ctx context.Context, a absence, entry *store.Ledger
 	if unsure != "" {
 		entry.State, entry.Reason = store.LedgerPartial, unsure
 	}
-	if p.confirm != nil {
-		return p.Store.ConfirmHeld(ctx, a.scope.ID, p.opts.ConfirmDeletes)
-	}
-	return nil
+	return p.release(ctx, a.scope.ID)
 }
 
 // toHold says why the closings must wait for a person, or "".

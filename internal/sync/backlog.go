@@ -163,8 +163,7 @@ func (p *pass) pullRequests(ctx context.Context, it item) (store.LedgerEntry, er
 	if entry.State == store.LedgerComplete && !since.IsZero() {
 		entry.State, entry.WindowFrom, entry.WindowTo = store.LedgerWindowed, since, p.started
 	}
-	if entry.State == store.LedgerComplete && len(missing) > 0 {
-		p.progress(Event{Phase: "absences", Scope: it.scope.Title, Total: len(missing), Calls: p.reader.Calls()})
+	if entry.State == store.LedgerComplete {
 		if err := p.settleAbsence(ctx, absence{scope: it.scope, listing: l, missing: missing, size: size}, &entry); err != nil {
 			return entry, err
 		}
@@ -180,28 +179,39 @@ func (p *pass) pullRequests(ctx context.Context, it item) (store.LedgerEntry, er
 	return entry, nil
 }
 
-// confirmed returns the keys whose held closings this run was told to go through with; nil when it was told nothing.
-func (p *pass) confirmed(ctx context.Context) (map[string]bool, error) {
-	if p.opts.ConfirmDeletes == "" || p.opts.ConfirmDeletes == "all" {
-		return nil, nil
-	}
+// recallHeld reads what earlier runs held, and of that the keys whose closing this run was told to go through with.
+func (p *pass) recallHeld(ctx context.Context) error {
 	held, err := p.Store.HeldClosings(ctx, p.conn.ID)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	keys := map[string]bool{}
+	p.held, p.confirm = map[int64]bool{}, map[string]bool{}
 	for _, h := range held {
+		p.held[h.Scope] = true
 		if strconv.FormatInt(h.Run, 10) == p.opts.ConfirmDeletes {
 			for _, k := range h.Members {
-				keys[k] = true
+				p.confirm[k] = true
 			}
 		}
 	}
-	if len(keys) == 0 {
-		return nil, fault.New(fault.NotFound, "run %s of %q holds no closings", p.opts.ConfirmDeletes, p.conn.Name).
+	if p.opts.ConfirmDeletes != "" && p.opts.ConfirmDeletes != "all" && len(p.confirm) == 0 {
+		return fault.New(fault.NotFound, "run %s of %q holds no closings", p.opts.ConfirmDeletes, p.conn.Name).
 			With("see windlass runs %s", p.conn.Name)
 	}
-	return keys, nil
+	return nil
+}
+
+// release ends what a scope holds once a complete listing was settled without holding anything: by a person's word,
+// or because the listing saw the missing members again.
+func (p *pass) release(ctx context.Context, scope int64) error {
+	switch {
+	case !p.held[scope]:
+		return nil
+	case p.opts.ConfirmDeletes != "":
+		return p.Store.ConfirmHeld(ctx, scope, "all")
+	default:
+		return p.Store.DropHeld(ctx, scope)
+	}
 }
 
 func (p *pass) withdraw(ctx context.Context, scope int64, keys []string, reason graph.Reason) (store.Result, error) {

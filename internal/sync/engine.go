@@ -56,7 +56,7 @@ func New(o Options) *Engine {
 type RunOptions struct {
 	Full           bool          // list again what an interrupted run had finished
 	ConfirmDeletes string        // id of the run whose held closings are confirmed, or "all"
-	Since          time.Duration // pull requests updated within this time only; zero for all
+	Since          time.Duration // pull requests that are open or were updated within this time; zero for all
 	NoWait         bool          // save and stop instead of waiting for an allowance
 	Drain          bool          // work the pull requests off before returning
 	Cause          graph.Cause   // who asked; a run of its own where empty
@@ -64,6 +64,7 @@ type RunOptions struct {
 
 // Event tells how far a run is.
 type Event struct {
+	Run     int64      `json:"run"`
 	Phase   string     `json:"phase"` // listing, pull requests, absences, done
 	Scope   string     `json:"scope,omitempty"`
 	Done    int        `json:"done"`
@@ -165,14 +166,19 @@ type pass struct {
 	tally    tally
 	refs     refs
 	absences []absence
-	confirm  map[string]bool // keys whose held closing was confirmed; nil when none were
+	held     map[int64]bool  // scopes that hold closings of earlier runs
+	confirm  map[string]bool // keys whose held closing was confirmed by the number of the run
 }
 
 func (e *Engine) newPass(ctx context.Context, conn store.Connection, fence store.Fence, o RunOptions, progress func(Event)) (*pass, error) {
 	if progress == nil {
 		progress = func(Event) {}
 	}
-	p := &pass{Engine: e, conn: conn, fence: fence, opts: o, progress: progress, started: e.Now()}
+	p := &pass{Engine: e, conn: conn, fence: fence, opts: o, started: e.Now()}
+	p.progress = func(ev Event) {
+		ev.Run = p.run.ID
+		progress(ev)
+	}
 	credentials, err := e.Store.Credentials(ctx, conn.ID)
 	if err != nil {
 		return nil, err
@@ -187,7 +193,7 @@ func (e *Engine) newPass(ctx context.Context, conn store.Connection, fence store
 	if err != nil {
 		return nil, err
 	}
-	if p.confirm, err = p.confirmed(ctx); err != nil {
+	if err := p.recallHeld(ctx); err != nil {
 		return nil, err
 	}
 	old, err := e.Store.Interrupted(ctx, conn.ID)

@@ -202,6 +202,28 @@ func TestManyMissingAreHeldUntilConfirmed(t *testing.T) {
 	})
 }
 
+// TestAListingThatSeesThemAgainReleasesWhatWasHeld: a page that claims to be the last hides many; nothing may close,
+// and nothing is left to confirm once Bitbucket is itself again.
+func TestAListingThatSeesThemAgainReleasesWhatWasHeld(t *testing.T) {
+	o := small()
+	o.Repositories = 230
+	each(t, o, func(t *testing.T, f *fixture) {
+		f.sync(sync.RunOptions{}, sync.Complete)
+		_, err := f.sandbox.AddFault(sandbox.Fault{Kind: sandbox.FaultMissing, Path: "/2.0/repositories/"})
+		f.must(err)
+		held := f.sync(sync.RunOptions{}, sync.Partial)
+		if held.Held == 0 || held.Changes.Deleted != 0 {
+			t.Fatalf("held = %d, deleted = %d, want some and none", held.Held, held.Changes.Deleted)
+		}
+		f.sandbox.ClearFaults()
+		f.sync(sync.RunOptions{}, sync.Complete)
+		if left, err := f.store.HeldClosings(t.Context(), 1); err != nil || len(left) != 0 {
+			t.Errorf("still held: %v, %v", left, err)
+		}
+		f.equal()
+	})
+}
+
 func TestAMemberWhoLeavesLosesTheMembershipOnly(t *testing.T) {
 	each(t, small(), func(t *testing.T, f *fixture) {
 		f.sync(sync.RunOptions{}, sync.Complete)
@@ -349,6 +371,28 @@ func TestAWindowClosesNothing(t *testing.T) {
 			if strings.HasSuffix(sc.Scope, "/pull-requests") && sc.Status != "windowed" {
 				t.Errorf("%s is %s, want windowed", sc.Title, sc.Status)
 			}
+		}
+	})
+}
+
+// TestAWindowOnAnEmptyGraphReadsWhatIsOpen: --history none means what is open or was updated in the last day.
+func TestAWindowOnAnEmptyGraphReadsWhatIsOpen(t *testing.T) {
+	each(t, small(), func(t *testing.T, f *fixture) {
+		f.sync(sync.RunOptions{Since: time.Hour}, sync.Complete)
+		want := map[string]bool{}
+		for key, line := range f.oracle.read("acme").entities {
+			if strings.Contains(key, ":pr:") && strings.Contains(line, "OPEN") {
+				want[key] = true
+			}
+		}
+		for key := range stored(t, f.store).entities {
+			if strings.Contains(key, ":pr:") && !want[key] {
+				t.Errorf("%s is neither open nor new, but was read", key)
+			}
+			delete(want, key)
+		}
+		for key := range want {
+			t.Errorf("%s is open and was not read", key)
 		}
 	})
 }

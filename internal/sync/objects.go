@@ -113,7 +113,7 @@ func (p *pass) list(ctx context.Context, l Listing) error {
 	if err != nil {
 		return err
 	}
-	if entry.State == store.LedgerComplete && len(missing) > 0 {
+	if entry.State == store.LedgerComplete {
 		p.absences = append(p.absences, absence{scope: scope, listing: l, missing: missing, size: size})
 	}
 	return p.record(ctx, scope, entry)

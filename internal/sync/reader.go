@@ -14,7 +14,8 @@ type Reader interface {
 	// Accounts returns the workspaces (or the instance) that the connection covers. An account that cannot be read
 	// is in the list with its Err; the error is for a failure that leaves nothing to read at all.
 	Accounts(ctx context.Context) ([]Account, error)
-	// PullRequests returns the listing of a repository's pull requests: all of them, or with a time those updated since.
+	// PullRequests returns the listing of a repository's pull requests: all of them, or with
+	// a time those that are open or were updated since.
 	PullRequests(repo bitbucket.RepoRef, since time.Time) Listing
 	// Exists reads one object directly, to tell a deleted one from one that a listing merely missed.
 	Exists(ctx context.Context, ref bitbucket.Ref) (bitbucket.Presence, error)

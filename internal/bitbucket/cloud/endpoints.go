@@ -106,8 +106,8 @@ func (c *Client) PullRequests(ctx context.Context, repo bitbucket.RepoRef, yield
 	return c.PullRequestsSince(ctx, repo, time.Time{}, yield)
 }
 
-// PullRequestsSince lists like PullRequests, but only what was updated since the given time (FACTS 60, 61, 63); a
-// zero time lists all.
+// PullRequestsSince lists like PullRequests, but only what is open or was updated since the given time (FACTS 60, 61,
+// 63); a zero time lists all.
 func (c *Client) PullRequestsSince(ctx context.Context, repo bitbucket.RepoRef, since time.Time, yield func(bitbucket.Page) error) error {
 	c.complete(&repo)
 	if repo.UUID == "" && repo.Slug == "" {
@@ -116,7 +116,7 @@ func (c *Client) PullRequestsSince(ctx context.Context, repo bitbucket.RepoRef, 
 	what := "the pull requests of " + firstOf(repo.FullName, repo.Name, repo.UUID)
 	base := "/repositories/" + segment(repo.WorkspaceUUID, repo.WorkspaceSlug) + "/" + segment(repo.UUID, repo.Slug) + "/pullrequests?"
 	if !since.IsZero() {
-		base += "q=" + url.QueryEscape("updated_on>="+since.UTC().Format(time.RFC3339Nano)) + "&"
+		base += "q=" + url.QueryEscape(`updated_on>=`+since.UTC().Format(time.RFC3339Nano)+` OR state="OPEN"`) + "&"
 	}
 	again := false
 	list := func(states string, size int) error {
