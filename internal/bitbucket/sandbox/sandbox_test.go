@@ -110,17 +110,36 @@ func TestEveryWorkspaceWalkAgreesWithTheStatistics(t *testing.T) {
 	s, base := start(t, sandbox.Options{})
 	api := base + "/cloud/2.0"
 	projects, repos, prs := 0, 0, 0
+	users := map[any]bool{}
 	bearer := oauthToken(t, base+"/cloud/site/oauth2/access_token", "sandbox-key", "sandbox-secret")
 	for _, ws := range []string{"acme", "acme-labs"} {
+		for _, m := range walkAs(t, bearer, api+"/workspaces/"+ws+"/members?pagelen=9") {
+			users[at(m, "user.uuid")] = true
+		}
 		projects += len(walkAs(t, bearer, api+"/workspaces/"+ws+"/projects?pagelen=7"))
 		for _, r := range walkAs(t, bearer, api+"/repositories/"+ws+"?pagelen=5") {
 			repos++
-			prs += len(walkAs(t, bearer, api+"/repositories/"+r["full_name"].(string)+"/pullrequests?state=ALL&pagelen=50"))
+			list := walkAs(t, bearer, api+"/repositories/"+r["full_name"].(string)+"/pullrequests?state=ALL&pagelen=50&fields=%2Bvalues.participants")
+			prs += len(list)
+			for _, p := range list {
+				people := append([]any{p["author"], p["closed_by"]}, p["participants"].([]any)...)
+				for _, x := range people {
+					if u := at(x, "user"); u != nil {
+						x = u
+					}
+					if x != nil {
+						users[at(x, "uuid")] = true
+					}
+				}
+			}
 		}
 	}
 	got := s.Stats().Objects
 	if got.Projects != projects || got.Repositories != repos || got.PullRequests != prs {
 		t.Errorf("stats %+v, walked %d projects, %d repositories, %d pull requests", got, projects, repos, prs)
+	}
+	if got.Users != len(users) {
+		t.Errorf("stats count %d users, the walk met %d", got.Users, len(users))
 	}
 	if repos != 24 || prs != 300 {
 		t.Errorf("walked %d repositories and %d pull requests, want 24 and 300", repos, prs)

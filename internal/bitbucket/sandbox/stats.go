@@ -21,7 +21,8 @@ type RequestStats struct {
 	ByCredential map[string]int `json:"by_credential"`
 }
 
-// ObjectStats counts what exists now.
+// ObjectStats counts what exists now. Users are the accounts that REST shows: members, and whoever opened, closed or
+// reviewed a pull request; deleted accounts are not among them.
 type ObjectStats struct {
 	Projects     int `json:"projects"`
 	Repositories int `json:"repositories"`
@@ -70,15 +71,35 @@ func (s *Sandbox) Stats() Stats {
 	defer s.stats.mu.Unlock()
 	r := s.stats.RequestStats
 	r.ByEndpoint, r.ByCredential = maps.Clone(r.ByEndpoint), maps.Clone(r.ByCredential)
-	users := 0
-	for _, u := range s.world.users {
-		if !u.gone {
-			users++
+	return Stats{Requests: r, Objects: ObjectStats{
+		Projects: s.world.projCount, Repositories: s.world.repoCount, PullRequests: s.world.prCount, Users: s.world.visibleUsers(),
+	}}
+}
+
+func (w *world) visibleUsers() int {
+	seen := make([]bool, len(w.users))
+	n := 0
+	see := func(u *user) {
+		if u != nil && !u.gone && !seen[u.index] {
+			seen[u.index] = true
+			n++
 		}
 	}
-	return Stats{Requests: r, Objects: ObjectStats{
-		Projects: s.world.projCount, Repositories: s.world.repoCount, PullRequests: s.world.prCount, Users: users,
-	}}
+	for _, ws := range w.workspaces {
+		for _, m := range ws.members {
+			see(m.user)
+		}
+		for _, r := range ws.repos {
+			for _, p := range r.prs {
+				see(p.author)
+				see(p.closedBy)
+				for i := range p.people {
+					see(p.people[i].user)
+				}
+			}
+		}
+	}
+	return n
 }
 
 // ResetStats zeroes the request counters.
