@@ -65,7 +65,7 @@ func (p *planner) operand(r row, property string) operand {
 	if c, kind, ok := p.promoted(r.kinds, property); ok {
 		return column{p: p, expr: r.col(c), kind: kind, nullable: true}
 	}
-	return property_{p: p, props: r.col("props"), path: p.path(property), scalar: p.schema.scalar(r.kinds, property)}
+	return jsonProperty{p: p, props: r.col("props"), path: p.path(property), scalar: p.schema.scalar(r.kinds, property)}
 }
 
 func (p *planner) edgeOperand(r row, property string) operand {
@@ -87,7 +87,7 @@ func (p *planner) edgeOperand(r row, property string) operand {
 	case "_type":
 		return named{p: p, key: r.col("kind"), table: "rel_kind", value: "type", names: edgeNames(r.edges, func(k store.RelKind) []string { return []string{k.Type} })}
 	}
-	return property_{p: p, props: r.col("props"), path: p.path(property)}
+	return jsonProperty{p: p, props: r.col("props"), path: p.path(property)}
 }
 
 // created is the time in milliseconds at which Windlass first saw an entity: its oldest version's.
@@ -125,17 +125,17 @@ func (p *planner) promoted(kinds []store.Kind, property string) (column string, 
 	return column, kind, true
 }
 
-// property_ is a property inside the JSON.
-type property_ struct {
+// jsonProperty is a property inside the JSON.
+type jsonProperty struct {
 	p      *planner
 	props  string
 	path   string          // bound
 	scalar graph.ValueKind // as declared; "" where it may be a list or anything
 }
 
-func (o property_) undefined() string { return o.p.d.undefined(o.props, o.path) }
+func (o jsonProperty) undefined() string { return o.p.d.undefined(o.props, o.path) }
 
-func (o property_) test(op Op, c *constant) string {
+func (o jsonProperty) test(op Op, c *constant) string {
 	if o.scalar != "" {
 		return o.p.d.testScalar(o.props, o.path, op, c)
 	}
@@ -145,17 +145,17 @@ func (o property_) test(op Op, c *constant) string {
 	return "EXISTS (SELECT 1 FROM " + o.elements() + " AS v WHERE " + o.p.d.test("v", op, c) + ")"
 }
 
-func (o property_) elements() string          { return o.p.d.elements(o.props, o.path) }
-func (o property_) output() string            { return o.p.d.text(o.props, o.path) }
-func (o property_) decode(v any) (any, error) { return decodeJSON(v) }
-func (o property_) number() string            { return o.p.d.number(o.props, o.path) }
-func (o property_) sort() []string            { return o.p.d.sortKeys(o.props, o.path) }
+func (o jsonProperty) elements() string          { return o.p.d.elements(o.props, o.path) }
+func (o jsonProperty) output() string            { return o.p.d.text(o.props, o.path) }
+func (o jsonProperty) decode(v any) (any, error) { return decodeJSON(v) }
+func (o jsonProperty) number() string            { return o.p.d.number(o.props, o.path) }
+func (o jsonProperty) sort() []string            { return o.p.d.sortKeys(o.props, o.path) }
 
 // compareScalars compares two properties that are declared alike and no lists without their tables of elements; ok is
 // false for all others.
 func compareScalars(left operand, op Op, right operand) (sql string, ok bool) {
-	a, aok := left.(property_)
-	b, bok := right.(property_)
+	a, aok := left.(jsonProperty)
+	b, bok := right.(jsonProperty)
 	numeric := a.scalar == graph.Number || a.scalar == graph.Time
 	if !aok || !bok || a.scalar == "" || a.scalar != b.scalar || op != Equal && !(op.ordered() && numeric) {
 		return "", false

@@ -55,9 +55,6 @@ func (f frontier) columns() []string {
 	return out
 }
 
-// has reports whether the step has the column.
-func (f frontier) has(column string) bool { return contains(f.columns(), column) }
-
 // kindCond restricts an entity to the kinds of a node, "" for any.
 func (p *planner) kindCond(column string, pl place) string {
 	if pl.any {
@@ -199,7 +196,8 @@ func (b branch) conds(p *planner, l link, t table, near string) []string {
 	return conds
 }
 
-// extend goes from the rows reached to a neighbouring node.
+// extend goes from the rows reached to a neighbouring node. Columns that nothing needs any more are dropped on the way,
+// and where the result is a set, rows that have become equal are merged: a chain then carries only its outer ends.
 func (p *planner) extend(n int) {
 	before := p.done
 	leftwards := n < before.from
@@ -225,6 +223,7 @@ func (p *planner) extend(n int) {
 	if !slices.Contains(mid.nodes, n) && (keep(n) || apart) {
 		mid.nodes = append(slices.Clone(mid.nodes), n)
 	}
+	// Rows stay different unless a column went, the new one is not kept, or two edges lead to the same entity.
 	dropped := len(mid.nodes) <= len(before.nodes) || l.parallel() && !l.need && !l.where
 	merge := p.sets() && (dropped || !before.distinct)
 	mid.distinct = before.distinct && !dropped || merge

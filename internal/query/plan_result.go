@@ -297,7 +297,7 @@ func (g *grouping) aggregate(i int, item Item) {
 		o := p.operand(g.f.row(s), item.Operand.Property)
 		expr := o.output()
 		switch o.(type) {
-		case property_, accounts, classed:
+		case jsonProperty, accounts, classed:
 			expr = "NULLIF(" + expr + ", '[]')" // the empty list is undefined
 		}
 		g.inner = append(g.inner, expr+" AS "+name)

@@ -17,8 +17,10 @@
 //     Values of different types are never equal: 55 is not '55'.
 //   - Two properties are equal when their sets share a value; != is the negation of =, also for undefined.
 //   - An order comparison holds for numbers and times only, and for a list when one element satisfies it.
-//   - Rows come in the order of the path's entities as first seen by Windlass unless ORDER BY says otherwise; undefined
-//     sorts last in either direction, numbers before strings before booleans.
+//   - Rows come in the order of the path's entities as first seen by Windlass, groups in the order of their keys, unless
+//     ORDER BY says otherwise; undefined sorts last in either direction, numbers before strings before booleans.
+//   - Negation applies to the last hop only. What stands behind it has no value, so nothing else may refer to it.
+//   - tag.AccountName at a past moment is today's: who sees what is kept without history.
 //   - A column is named by its label, else by the item in its normal spelling: COUNT(pr), pr.title.
 package query
 

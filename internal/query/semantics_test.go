@@ -45,7 +45,7 @@ func bakery() world {
 	pr(31, "pr1", "OPEN", true, 2, 1)
 	pr(32, "pr2", "MERGED", false, 3, 8)
 	pr(33, "pr3", "MERGED", nil, 5, 400)
-	for _, e := range []tie_{
+	for _, e := range []bond{
 		{from: 20, verb: "HAS", to: 31}, {from: 20, verb: "HAS", to: 32}, {from: 20, verb: "HAS", to: 33},
 		{from: 10, verb: "OPENED", to: 31}, {from: 10, verb: "OPENED", to: 32}, {from: 11, verb: "OPENED", to: 33},
 		{from: 11, verb: "APPROVED", to: 31}, {from: 10, verb: "APPROVED", to: 31},
@@ -110,6 +110,7 @@ func TestTheLanguageMeans(t *testing.T) {
 		{"implicit aliases", "FIND User THAT OPENED PR WHERE PR.state = 'OPEN' RETURN User._key AS k", "ann"},
 		{"list against scalar", "FIND Thing AS a THAT !RELATES TO * WHERE a.kind = a._key RETURN a._key AS k", "fruit both"},
 		{"ORDER BY puts undefined last", "FIND Thing AS t RETURN t._key AS k, t.n ORDER BY t.n DESC LIMIT 3", "other text none"},
+		{"ORDER BY what is not returned", "FIND PR AS p RETURN p._key AS k ORDER BY p.createdOn LIMIT 2", "pr3 pr2"},
 		{"ORDER BY without RETURN", "FIND PR ORDER BY createdOn", "pr3 pr2 pr1"},
 		{"SKIP and LIMIT", "FIND PR ORDER BY createdOn SKIP 1 LIMIT 1", "pr2"},
 		{"LIMIT 0", "FIND PR LIMIT 0", ""},
@@ -263,6 +264,14 @@ func TestRunEnds(t *testing.T) {
 			func(Row) error { return nil })
 		if !fault.Is(err, fault.Limited) {
 			t.Errorf("deadline: got %v, want the code limited", err)
+		}
+		// The largest and the deepest condition that the parser takes must run as well.
+		wide := "FIND PR WITH state = 'x'" + strings.Repeat(" OR reviewers = 'x'", maxValues-1)
+		deep := "FIND PR WITH " + strings.Repeat("(state = 'x' AND (state = 'y' OR ", maxDepth/2-1) + "state = 'z'" + strings.Repeat("))", maxDepth/2-1)
+		for _, text := range []string{wide, deep} {
+			if rows, _ := run(t, e, Request{Text: text, Viewer: Within([]int64{1}, nil)}); len(rows) != 0 {
+				t.Errorf("nothing matches, got %d rows", len(rows))
+			}
 		}
 		if rows, _ := run(t, e, Request{Text: "FIND PR", Limit: 2, Viewer: Everything()}); len(rows) != 2 {
 			t.Errorf("limit of the request: got %d rows, want 2", len(rows))

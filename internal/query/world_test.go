@@ -167,7 +167,7 @@ func randomWorld(seed uint64) world {
 		if from >= to {
 			continue
 		}
-		e := tie_{from: a, to: b, verb: worldVerbs()[r.IntN(4)], begin: at(from), end: forever}
+		e := bond{from: a, to: b, verb: worldVerbs()[r.IntN(4)], begin: at(from), end: forever}
 		if to < len(times) {
 			e.end = at(to)
 		}
