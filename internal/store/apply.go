@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"time"
 )
 
@@ -22,52 +21,8 @@ func (s *Store) Apply(ctx context.Context, b Batch) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	err = s.apply(ctx, w)
+	err = s.lane.apply(ctx, w)
 	return w.result, s.failure(err)
-}
-
-// apply writes the claims in slices.
-func (s *Store) apply(ctx context.Context, w *write) error {
-	q := newQueue(w.claims)
-	size := chunkSQLite
-	if s.dialect.postgres {
-		size = chunkPostgres
-	}
-	for first := true; !q.empty(); first = false {
-		if !first {
-			if err := s.yield(ctx); err != nil {
-				return err
-			}
-		}
-		if err := s.applySlice(ctx, w, q, size); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// applySlice writes chunks in one transaction until its time is over.
-func (s *Store) applySlice(ctx context.Context, w *write, q *queue, size int) error {
-	g, err := s.beginGraph(ctx, w.fence)
-	if err != nil {
-		return err
-	}
-	var done Result
-	for began := time.Now(); ; {
-		c := newChunk(g, w, q.take(size))
-		if err := c.run(); err != nil {
-			return errors.Join(err, g.rollback())
-		}
-		done.Add(c.result)
-		if q.empty() || time.Since(began) >= slice {
-			break
-		}
-	}
-	if err := g.commit(); err != nil {
-		return err
-	}
-	w.result.Add(done)
-	return nil
 }
 
 // queue hands out claims so that what a claim refers to within the batch comes with it or before it, and one key at
@@ -114,6 +69,19 @@ func (q *queue) take(n int) []*claim {
 	if q.next >= len(q.rounds[0]) {
 		q.rounds, q.next = q.rounds[1:], 0
 		q.index()
+	}
+	return out
+}
+
+// rest returns what was not handed out yet, in order.
+func (q *queue) rest() []*claim {
+	var out []*claim
+	for _, round := range q.rounds {
+		for _, c := range round {
+			if !q.taken[c] {
+				out = append(out, c)
+			}
+		}
 	}
 	return out
 }

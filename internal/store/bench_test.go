@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/windlass-hq/windlass/internal/graph"
 	"github.com/windlass-hq/windlass/internal/store"
 	"github.com/windlass-hq/windlass/internal/store/storetest"
@@ -23,6 +25,7 @@ const (
 	benchRepos = 100
 	benchUsers = 400
 	benchPage  = 50
+	benchLanes = 6
 )
 
 func openBench(b *testing.B) *store.Store {
@@ -97,10 +100,6 @@ func fill(b *testing.B, s *store.Store) (rows int64, took, cpu time.Duration) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	listing, err := s.BeginListing(ctx, scope.ID)
-	if err != nil {
-		b.Fatal(err)
-	}
 	before := countRows(b, s.Reader())
 	pages := make([][]graph.Object, 0, benchPulls/benchPage)
 	for i := 0; i < benchPulls; i += benchPage {
@@ -111,10 +110,19 @@ func fill(b *testing.B, s *store.Store) (rows int64, took, cpu time.Duration) {
 		pages = append(pages, page)
 	}
 	began, spent := time.Now(), processor(b)
-	for _, page := range pages {
-		if _, err := listing.Apply(ctx, store.Batch{Scope: scope.ID, Objects: page}); err != nil {
-			b.Fatal(err)
-		}
+	var lanes errgroup.Group // as many as sync lists repositories side by side
+	for lane := range benchLanes {
+		lanes.Go(func() error {
+			for i := lane; i < len(pages); i += benchLanes {
+				if _, err := s.Apply(ctx, store.Batch{Scope: scope.ID, Objects: pages[i]}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := lanes.Wait(); err != nil {
+		b.Fatal(err)
 	}
 	took, cpu = time.Since(began), processor(b)-spent
 	return countRows(b, s.Reader()) - before, took, cpu

@@ -26,7 +26,7 @@ type member struct {
 
 // BeginListing reads the members of a scope.
 func (s *Store) BeginListing(ctx context.Context, scope int64) (*Listing, error) {
-	l := &Listing{store: s, scope: scope, members: map[string]*member{}, closed: s.closing.count()}
+	l := &Listing{store: s, scope: scope, closed: s.closing.count()}
 	if err := l.read(ctx); err != nil {
 		return nil, err
 	}
@@ -34,7 +34,8 @@ func (s *Store) BeginListing(ctx context.Context, scope int64) (*Listing, error)
 	return l, nil
 }
 
-// read reads the members anew and keeps which were seen.
+// read reads the members, or reads them anew and keeps which were seen. What joined the scope since the listing began
+// counts as seen: the page that would have shown it may have been read before.
 func (l *Listing) read(ctx context.Context) error {
 	type entry struct {
 		key  string
@@ -52,7 +53,7 @@ func (l *Listing) read(ctx context.Context) error {
 	was := l.members
 	l.members = make(map[string]*member, len(found))
 	for _, e := range found {
-		m := &member{hash: e.hash}
+		m := &member{hash: e.hash, seen: was != nil}
 		if old := was[e.key]; old != nil {
 			m.seen = old.seen
 		}
@@ -88,7 +89,7 @@ func (l *Listing) Apply(ctx context.Context, b Batch) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if err := s.apply(ctx, w); err != nil {
+	if err := s.lane.apply(ctx, w); err != nil {
 		return w.result, s.failure(err)
 	}
 	for _, c := range w.all {

@@ -60,6 +60,7 @@ type Store struct {
 	ids     idPool
 	stmts   stmtCache
 	closing closings
+	lane    lane
 	zip     *zstd.Encoder
 	unzip   *zstd.Decoder
 }
@@ -75,6 +76,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		o.Model = graph.Standard()
 	}
 	s.model = newModel(o.Model)
+	s.lane.store = s
 	s.stmts.byText = map[string]*sql.Stmt{}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(s.failure(err), s.Close())
