@@ -23,10 +23,14 @@ import (
 // compares the store with the naive model after each, and at every past moment at the end.
 func TestStoreEqualsTheModel(t *testing.T) {
 	storetest.EachDatabase(t, func(t *testing.T, db *storetest.Database) {
-		s := db.Open(t)
+		// Two processes share a PostgreSQL database; each keeps caches that the other's writes must not make wrong.
+		stores := []*store.Store{db.Open(t)}
+		if db.URL != "" {
+			stores = append(stores, db.Open(t))
+		}
 		var checks atomic.Int64
 		rapid.Check(t, func(rt *rapid.T) {
-			m := newMachine(rt, s, db.Clock, checks.Add(1))
+			m := newMachine(rt, stores, db.Clock, checks.Add(1))
 			rt.Repeat(map[string]func(*rapid.T){
 				"event":    m.event,
 				"listing":  m.listing,
@@ -42,7 +46,8 @@ func TestStoreEqualsTheModel(t *testing.T) {
 // machine drives a store and the model side by side.
 type machine struct {
 	ctx      context.Context
-	store    *store.Store
+	stores   []*store.Store
+	store    *store.Store // the one that does the step
 	clock    *storetest.Clock
 	world    *world
 	universe universe
@@ -59,9 +64,10 @@ type source struct {
 	number     int64 // of the connection
 }
 
-func newMachine(t *rapid.T, s *store.Store, clock *storetest.Clock, check int64) *machine {
+func newMachine(t *rapid.T, stores []*store.Store, clock *storetest.Clock, check int64) *machine {
+	s := stores[0]
 	m := &machine{
-		ctx: context.Background(), store: s, clock: clock, world: newWorld(graph.Standard()),
+		ctx: context.Background(), stores: stores, store: s, clock: clock, world: newWorld(graph.Standard()),
 		universe: universe{prefix: fmt.Sprintf("check%d:", check)}, cursor: map[string]int64{},
 	}
 	m.reading = newReading(s, m.universe.prefix)
@@ -98,6 +104,9 @@ func (m *machine) drawSource(t *rapid.T, withMet bool) (source, int64) {
 		from = slices.DeleteFunc(slices.Clone(from), func(s source) bool { return s.draw == nil })
 	}
 	i := rapid.IntRange(0, len(from)-1).Draw(t, "source")
+	if len(m.stores) > 1 {
+		m.store = rapid.SampledFrom(m.stores).Draw(t, "store")
+	}
 	scope := m.scope(t, from[i])
 	t.Logf("scope %d: connection %s, %s of %q", scope, from[i].connection, from[i].name, from[i].parent)
 	return from[i], scope
@@ -110,6 +119,16 @@ func (m *machine) event(t *rapid.T) {
 	m.apply(t, m.store.Apply, scope, []graph.Object{object}, met)
 }
 
+// meanwhile does what others may do while a listing is under way.
+func (m *machine) meanwhile(t *rapid.T) {
+	switch rapid.IntRange(0, 7).Draw(t, "meanwhile") {
+	case 6:
+		m.event(t)
+	case 7:
+		m.withdraw(t)
+	}
+}
+
 // listing reads pages of two objects, completely or until it fails. What a complete one missed is withdrawn.
 func (m *machine) listing(t *rapid.T) {
 	src, scope := m.drawSource(t, false)
@@ -117,6 +136,7 @@ func (m *machine) listing(t *rapid.T) {
 	l, err := m.store.BeginListing(m.ctx, scope)
 	must(t, err)
 	differ(t, "Size", gocmp.Diff(len(before), l.Size()))
+	stayed := slices.Clone(before)
 	var shown []string
 	for _, name := range src.members {
 		if rapid.IntRange(0, 3).Draw(t, "missing "+name) < 3 {
@@ -134,16 +154,27 @@ func (m *machine) listing(t *rapid.T) {
 				}
 			}
 		}
+		m.meanwhile(t)
+		now := m.world.members(scope)
+		stayed = slices.DeleteFunc(stayed, func(key string) bool { return !slices.Contains(now, key) })
 		m.apply(t, l.Apply, scope, objects, met)
 		if rapid.IntRange(0, 5).Draw(t, "fails") == 5 {
 			return // an incomplete listing proves no absence
 		}
 	}
-	want := slices.DeleteFunc(before, func(key string) bool {
-		return slices.Contains(shown, strings.TrimPrefix(key, m.universe.prefix))
-	})
+	// What it missed are members from before that no page showed. Those that others have taken away since may or may
+	// not be named; what joined since never is.
+	wasShown := func(key string) bool { return slices.Contains(shown, strings.TrimPrefix(key, m.universe.prefix)) }
+	left := func(key string) bool { return !slices.Contains(stayed, key) }
 	got := l.Missing()
-	differ(t, "Missing", gocmp.Diff(append([]string{}, want...), append([]string{}, got...)))
+	for _, key := range got {
+		if !slices.Contains(before, key) {
+			t.Logf("missing: %q", got)
+			t.Fatal("the listing misses what was no member when it began")
+		}
+	}
+	want := slices.DeleteFunc(slices.Clone(stayed), wasShown)
+	differ(t, "Missing", gocmp.Diff(append([]string{}, want...), append([]string{}, slices.DeleteFunc(slices.Clone(got), left)...)))
 	m.take(t, scope, got, rapid.SampledFrom([]graph.Reason{graph.Deleted, graph.NotVisible}).Draw(t, "reason"))
 }
 

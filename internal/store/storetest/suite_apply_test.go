@@ -234,7 +234,7 @@ func TestHistoryNeverGoesBackWhenTheClockDoes(t *testing.T) {
 		f.applyAsked(ws, f.db.Clock.Now().Add(2*time.Hour), workspace("w", "slug", "b"))
 		log := f.changes(f.one)
 		if log[1].At.Before(log[0].At) {
-			t.Errorf("the second change is at %s, before the first at %s", log[1].At, log[0].At)
+			f.Errorf("the second change is at %s, before the first at %s", log[1].At, log[0].At)
 		}
 		f.same("slug", f.entity("w").Properties["slug"], any("b"))
 	})
@@ -310,7 +310,7 @@ func TestBigBatchIsWrittenWhole(t *testing.T) {
 		f.same("changes", len(log), 3001)
 		for i, c := range log {
 			if c.Seq != int64(i+1) {
-				t.Fatalf("change %d has sequence number %d", i+1, c.Seq)
+				f.Fatalf("change %d has sequence number %d", i+1, c.Seq)
 			}
 		}
 		f.same("repeated", f.apply(scope, objects...), store.Result{Unchanged: 3000})

@@ -48,7 +48,7 @@ func TestReaderOfAStreamWithTwoWritersNeverSkipsAChange(t *testing.T) {
 			f.ok(err)
 			for _, c := range list {
 				if c.Seq != cursor+1 {
-					t.Fatalf("change %d follows %d", c.Seq, cursor)
+					f.Fatalf("change %d follows %d", c.Seq, cursor)
 				}
 				cursor = c.Seq
 				seen[c.Key] = true
@@ -93,7 +93,7 @@ func TestConcurrentWritersOfTheSameEntitiesAgree(t *testing.T) {
 					}
 					r, err := stores[w].Apply(f.Context(), batch(scopes[w], asked, objects...))
 					if err != nil {
-						t.Errorf("writer %d: %v", w, err)
+						f.Errorf("writer %d: %v", w, err)
 						return
 					}
 					results[w].Created += r.Created
@@ -136,10 +136,10 @@ func TestWriterAndWithdrawerOfTheSameEntitiesDoNotDeadlock(t *testing.T) {
 					}
 					now := f.db.Clock.Advance(time.Millisecond)
 					if _, err := stores[w].Apply(f.Context(), batch(scopes[w], now, objects...)); err != nil {
-						t.Errorf("writer %d: apply: %v", w, err)
+						f.Errorf("writer %d: apply: %v", w, err)
 					}
 					if _, err := stores[w].Withdraw(f.Context(), store.Withdrawal{Scope: scopes[w], Keys: keys, Reason: graph.NotVisible, RequestedAt: f.db.Clock.Now()}); err != nil {
-						t.Errorf("writer %d: withdraw: %v", w, err)
+						f.Errorf("writer %d: withdraw: %v", w, err)
 					}
 				}
 			})
@@ -163,7 +163,7 @@ func TestWriterAndWithdrawerOfTheSameEntitiesDoNotDeadlock(t *testing.T) {
 		}
 		for key, n := range open {
 			if n != 0 {
-				t.Errorf("%s: the log holds %d more creations than closings", key, n)
+				f.Errorf("%s: the log holds %d more creations than closings", key, n)
 			}
 		}
 	})

@@ -28,7 +28,7 @@ func TestCredentialsAreReadBackAsGiven(t *testing.T) {
 		list, err := f.store.Credentials(f.Context(), c.ID)
 		f.ok(err)
 		if len(list) != 2 {
-			t.Fatalf("%d credentials, want 2", len(list))
+			f.Fatalf("%d credentials, want 2", len(list))
 		}
 		f.same("secret", list[0].Secret, canary)
 		f.same("identity", list[1].Identity, "me@example.org")
@@ -46,13 +46,13 @@ func TestNothingPlainLiesInTheDatabase(t *testing.T) {
 		f.ok(f.store.Close())
 		everything = append(everything, f.dump()...)
 		if !bytes.Contains(everything, []byte("visible-identity")) {
-			t.Fatal("the dump does not hold what it must hold, so it proves nothing")
+			f.Fatal("the dump does not hold what it must hold, so it proves nothing")
 		}
 		if bytes.Contains(everything, []byte(canary)) {
-			t.Error("the secret lies in the database in plain text")
+			f.Error("the secret lies in the database in plain text")
 		}
 		if bytes.Contains(everything, storetest.Key()) {
-			t.Error("the key lies in the database")
+			f.Error("the key lies in the database")
 		}
 	})
 }
@@ -93,7 +93,7 @@ func TestSealedTextOpensOnlyInItsOwnPlace(t *testing.T) {
 		_, err = f.store.Writer().ExecContext(f.Context(), `UPDATE credential SET secret = (SELECT secret FROM credential WHERE id = $1) WHERE id = $2`, list[0].ID, list[1].ID)
 		f.ok(err)
 		if list, err := f.store.Credentials(f.Context(), c.ID); err == nil {
-			t.Errorf("a sealed text copied to another row opens as %q", list[1].Secret)
+			f.Errorf("a sealed text copied to another row opens as %q", list[1].Secret)
 		}
 	})
 }
@@ -145,7 +145,7 @@ func TestUnknownConnectionIsNamed(t *testing.T) {
 		_, err := f.store.Connection(f.Context(), "nobody")
 		f.fails(err, fault.NotFound)
 		if !strings.Contains(err.Error(), "nobody") {
-			t.Errorf("%v does not name the connection", err)
+			f.Errorf("%v does not name the connection", err)
 		}
 	})
 }

@@ -46,7 +46,7 @@ func TestApplyingAgainReplacesTheEdgesOfTheOwnerInTheScope(t *testing.T) {
 		f.same("edges of the change", got, want)
 		f.same("version, which edges do not raise", int(f.entity("pr").Version), 1)
 		if _, ok := f.at(before).Edges["u|REVIEWED|pr"]; !ok {
-			t.Error("the edge that was closed is not in the past")
+			f.Error("the edge that was closed is not in the past")
 		}
 	})
 }
@@ -205,7 +205,7 @@ func TestEdgeClosesWithEitherEndAndComesBackWithIt(t *testing.T) {
 		f.counts(f.apply(pulls, reviewed("u")), store.Result{Updated: 1})
 		f.same("edges", f.edges("pr"), []string{"r|HAS|pr", "u|REVIEWED|pr"})
 		if _, ok := f.at(then).Edges["u|REVIEWED|pr"]; !ok {
-			t.Error("the edge is not in the past")
+			f.Error("the edge is not in the past")
 		}
 	})
 }

@@ -98,7 +98,7 @@ func TestWhatWasAcknowledgedSurvivesAKill(t *testing.T) {
 		for _, after := range []int{1, 7, 40} {
 			n, last := f.child(after, "")
 			if n < after {
-				t.Fatalf("%d batches acknowledged, want at least %d; last words: %s", n, after, last)
+				f.Fatalf("%d batches acknowledged, want at least %d; last words: %s", n, after, last)
 			}
 			f.consistent(n * bulkSize)
 		}
@@ -109,10 +109,10 @@ func TestFileThatMayNotGrowIsNamedAndLosesNothing(t *testing.T) {
 	f := sqliteFixture(t)
 	n, last := f.child(0, "6000000")
 	if n == 0 {
-		t.Fatalf("nothing was written before the limit; last words: %s", last)
+		f.Fatalf("nothing was written before the limit; last words: %s", last)
 	}
 	if !strings.HasPrefix(last, "failed ") || !strings.Contains(last, "disk") || !strings.Contains(last, "space") {
-		t.Errorf("last words %q do not name the disk and its space", last)
+		f.Errorf("last words %q do not name the disk and its space", last)
 	}
 	f.consistent(n * bulkSize)
 	f.apply(f.scope(f.one, "r", "pulls"), bulk(n)...)

@@ -72,13 +72,13 @@ func TestWritesThatChangeNothingWriteNothing(t *testing.T) {
 			before := f.traces(watch)
 			step()
 			if after := f.traces(watch); after != before {
-				t.Errorf("%s wrote something: %s became %s", name, before, after)
+				f.Errorf("%s wrote something: %s became %s", name, before, after)
 			}
 		}
 		before := f.traces(watch)
 		f.apply(repos, repo("r", "p", "description", "y"))
 		if after := f.traces(watch); after == before {
-			t.Error("a real write leaves no trace, so this test proves nothing")
+			f.Error("a real write leaves no trace, so this test proves nothing")
 		}
 	})
 }
@@ -90,7 +90,7 @@ func TestFullDiskIsNamedAndLosesNothing(t *testing.T) {
 	var pages int
 	f.ok(f.store.Writer().QueryRowContext(f.Context(), "PRAGMA page_count").Scan(&pages))
 	if _, err := f.store.Writer().ExecContext(f.Context(), "PRAGMA max_page_count = "+render(pages+200)); err != nil {
-		t.Fatal(err)
+		f.Fatal(err)
 	}
 	acknowledged := 0
 	var failed error
@@ -100,16 +100,16 @@ func TestFullDiskIsNamedAndLosesNothing(t *testing.T) {
 		}
 	}
 	if acknowledged == 0 {
-		t.Fatal("nothing was written before the disk was full")
+		f.Fatal("nothing was written before the disk was full")
 	}
 	f.fails(failed, "unavailable")
 	if !strings.Contains(failed.Error(), "full") {
-		t.Errorf("%v does not say that the disk is full", failed)
+		f.Errorf("%v does not say that the disk is full", failed)
 	}
 	f.consistent(acknowledged)
 	// With space again everything goes on, the failed part included.
 	if _, err := f.store.Writer().ExecContext(f.Context(), "PRAGMA max_page_count = 1000000"); err != nil {
-		t.Fatal(err)
+		f.Fatal(err)
 	}
 	again := bulk(acknowledged / bulkSize)
 	f.apply(pulls, again...)

@@ -43,7 +43,7 @@ func TestSchemaFromTheFutureIsRefused(t *testing.T) {
 		f.db.Open(f.T, storetest.Refused(&err))
 		f.fails(err, fault.Conflict)
 		if !strings.Contains(err.Error(), "newer") {
-			t.Errorf("%v does not say that the database is newer", err)
+			f.Errorf("%v does not say that the database is newer", err)
 		}
 	})
 }
@@ -71,7 +71,7 @@ func TestKeyInsideTheDataDirectoryIsRefused(t *testing.T) {
 			db.Open(t, storetest.WithKeyFile(path), storetest.Refused(&err))
 			f.fails(err, fault.Invalid)
 			if _, err := os.Stat(path); !os.IsNotExist(err) {
-				t.Errorf("%s: %v, want that it was not created", path, err)
+				f.Errorf("%s: %v, want that it was not created", path, err)
 			}
 		}
 	})
@@ -104,7 +104,7 @@ func TestDataDirectoryAndDatabaseAreClosedToOthers(t *testing.T) {
 		}
 		info, err := e.Info()
 		if err == nil && info.Mode().Perm()&0o077 != 0 {
-			t.Errorf("%s has mode %v, want nothing for group and others", path, info.Mode())
+			f.Errorf("%s has mode %v, want nothing for group and others", path, info.Mode())
 		}
 		return err
 	}))
@@ -113,7 +113,7 @@ func TestDataDirectoryAndDatabaseAreClosedToOthers(t *testing.T) {
 func TestReaderCannotWrite(t *testing.T) {
 	each(t, func(f *fixture) {
 		if _, err := f.store.Reader().ExecContext(f.Context(), "DELETE FROM connection"); err == nil {
-			t.Error("the reading pool deletes rows")
+			f.Error("the reading pool deletes rows")
 		}
 		list, err := f.store.Connections(f.Context())
 		f.ok(err)
@@ -134,25 +134,25 @@ func TestFileThatIsNoDatabaseIsNamed(t *testing.T) {
 
 // TestMigrationsHaveTheSameNumbers keeps the two folders in step: a schema version means the same on both databases.
 func TestMigrationsHaveTheSameNumbers(t *testing.T) {
+	f := &fixture{T: t}
 	names := func(dialect string) []string {
 		entries, err := os.ReadDir(filepath.Join("..", "migrations", dialect))
 		if err != nil {
-			t.Fatal(err)
+			f.Fatal(err)
 		}
 		out := []string{}
 		for i, e := range entries {
 			number, _, ok := strings.Cut(e.Name(), "_")
 			if want := strings.Repeat("0", 4-len(render(i+1))) + render(i+1); !ok || number != want || filepath.Ext(e.Name()) != ".sql" {
-				t.Errorf("%s/%s: want the next number %s and .sql", dialect, e.Name(), want)
+				f.Errorf("%s/%s: want the next number %s and .sql", dialect, e.Name(), want)
 			}
 			out = append(out, e.Name())
 		}
 		return out
 	}
-	f := &fixture{T: t}
 	got, want := names("postgres"), names("sqlite")
 	f.same("names in postgres", got, want)
 	if len(want) == 0 {
-		t.Error("there are no migrations")
+		f.Error("there are no migrations")
 	}
 }

@@ -52,7 +52,7 @@ func TestClosingCascadesByHomeWithOneChangeEachAndTheSameReason(t *testing.T) {
 		for _, c := range f.changes(f.one)[seen:] {
 			f.same("op of "+c.Key, c.Op, graph.Closed)
 			if _, twice := closed[c.Key]; twice {
-				t.Errorf("%s has two changes", c.Key)
+				f.Errorf("%s has two changes", c.Key)
 			}
 			closed[c.Key] = c.Reason
 		}
@@ -205,7 +205,7 @@ func TestHeldClosingsWaitUntilConfirmed(t *testing.T) {
 		held, err := f.store.HeldClosings(f.Context(), f.one.ID)
 		f.ok(err)
 		if len(held) != 1 {
-			t.Fatalf("%d held closings, want 1", len(held))
+			f.Fatalf("%d held closings, want 1", len(held))
 		}
 		f.same("members", held[0].Members, []string{"a", "b"})
 		f.entity("a")

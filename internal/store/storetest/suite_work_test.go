@@ -56,7 +56,7 @@ func TestWorkRaisedWhileItRunsIsNotSettled(t *testing.T) {
 		list, err = f.store.Wanted(f.Context(), "a")
 		f.ok(err)
 		if len(list) != 1 {
-			t.Fatal("the work that was raised in between is lost")
+			f.Fatal("the work that was raised in between is lost")
 		}
 		settled, err = f.store.Settle(f.Context(), "a", list[0].Wanted)
 		f.ok(err)
@@ -71,7 +71,7 @@ func TestWorkRaisedInATransactionThatFailsIsNotWanted(t *testing.T) {
 			return fault.New(fault.Invalid, "changed my mind")
 		})
 		if !fault.Is(err, fault.Invalid) {
-			t.Errorf("Write = %v, want the error of the function", err)
+			f.Errorf("Write = %v, want the error of the function", err)
 		}
 		f.same("wanted", f.wanted(""), []string{})
 	})
@@ -92,7 +92,7 @@ func TestLeaseHasOneHolderUntilItRunsOut(t *testing.T) {
 		second, err := f.store.AcquireLease(f.Context(), "x", "b", time.Minute)
 		f.ok(err)
 		if second.Token <= first.Token {
-			t.Errorf("token %d after %d, want it to rise", second.Token, first.Token)
+			f.Errorf("token %d after %d, want it to rise", second.Token, first.Token)
 		}
 		f.fails(f.store.RenewLease(f.Context(), first, time.Minute), fault.Conflict)
 		f.ok(f.store.ReleaseLease(f.Context(), first)) // what was lost frees nothing
@@ -102,7 +102,7 @@ func TestLeaseHasOneHolderUntilItRunsOut(t *testing.T) {
 		third, err := f.store.AcquireLease(f.Context(), "x", "c", time.Minute)
 		f.ok(err)
 		if third.Token <= second.Token {
-			t.Errorf("token %d after %d, want it to rise", third.Token, second.Token)
+			f.Errorf("token %d after %d, want it to rise", third.Token, second.Token)
 		}
 	})
 }
@@ -156,7 +156,7 @@ func TestOnlyOneOfManyGetsALease(t *testing.T) {
 		}
 		for range tries {
 			if err := <-done; err != nil {
-				t.Error(err)
+				f.Error(err)
 			}
 		}
 		f.same("winners", len(won), 1)
@@ -179,7 +179,7 @@ func TestLedgerRowIsExtendedWhileTheStateStays(t *testing.T) {
 		rows, err := f.store.Ledger(f.Context(), scope)
 		f.ok(err)
 		if len(rows) != 1 {
-			t.Fatalf("%d rows, want one that was extended", len(rows))
+			f.Fatalf("%d rows, want one that was extended", len(rows))
 		}
 		f.same("since", rows[0].Since.Equal(began), true)
 		f.same("until", rows[0].Until.Equal(f.db.Clock.Now()), true)
@@ -220,7 +220,7 @@ func TestScopesTellTheirStateAndMembers(t *testing.T) {
 		list, err := f.store.Scopes(f.Context(), f.one.ID)
 		f.ok(err)
 		if len(list) != 1 {
-			t.Fatalf("%d scopes, want 1", len(list))
+			f.Fatalf("%d scopes, want 1", len(list))
 		}
 		s := list[0]
 		f.same("id", s.ID, scope)
@@ -237,19 +237,19 @@ func TestRunsAreListedNewestFirstAndAnInterruptedOneIsFound(t *testing.T) {
 		f.later()
 		f.ok(f.store.FinishRun(f.Context(), first))
 		if r, err := f.store.Interrupted(f.Context(), f.one.ID); err != nil || r != nil {
-			t.Fatalf("Interrupted = %v, %v; want none", r, err)
+			f.Fatalf("Interrupted = %v, %v; want none", r, err)
 		}
 		f.run(f.two)
 		second := f.run(f.one)
 		r, err := f.store.Interrupted(f.Context(), f.one.ID)
 		f.ok(err)
 		if r == nil || r.ID != second.ID {
-			t.Fatalf("Interrupted = %v, want run %d", r, second.ID)
+			f.Fatalf("Interrupted = %v, want run %d", r, second.ID)
 		}
 		list, err := f.store.Runs(f.Context(), store.RunFilter{Connection: f.one.ID})
 		f.ok(err)
 		if len(list) != 2 || list[0].ID != second.ID {
-			t.Fatalf("runs %v, want %d and %d", list, second.ID, first.ID)
+			f.Fatalf("runs %v, want %d and %d", list, second.ID, first.ID)
 		}
 		f.same("summary", list[1].Summary, `{"x":1}`)
 		f.same("calls", list[1].Calls, int64(12))
