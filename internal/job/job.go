@@ -171,14 +171,23 @@ func (e *Engine) Start(ctx context.Context) error {
 // supervise runs one session after the other: a process that was held up for so long that it lost its lease (a
 // suspended machine) comes back under a new name, since others may have taken over its jobs.
 func (e *Engine) supervise(ctx context.Context, ready chan<- error) {
+	begun := false
 	pause := time.Second
 	for {
 		began := time.Now()
-		err := e.session(ctx, ready)
-		if ctx.Err() != nil || ready != nil && err != nil {
+		err := e.session(ctx, func() {
+			if !begun {
+				begun = true
+				ready <- nil
+			}
+		})
+		if !begun {
+			ready <- err
 			return
 		}
-		ready = nil
+		if ctx.Err() != nil {
+			return
+		}
 		if time.Since(began) > time.Minute {
 			pause = time.Second
 		}

@@ -30,27 +30,20 @@ func parseSession(id string) (place int, token int64, ok bool) {
 // manyPlaces is more processes than any database serves.
 const manyPlaces = 1000
 
-// session works jobs until ctx ends or the lease is lost. It tells ready, once, whether it has begun.
-func (e *Engine) session(ctx context.Context, ready chan<- error) error {
-	begun := func(err error) error {
-		if ready != nil {
-			ready <- err
-			ready = nil
-		}
-		return err
-	}
+// session works jobs until ctx ends or the lease is lost, and calls begun once it does.
+func (e *Engine) session(ctx context.Context, begun func()) error {
 	s, held, release, err := e.takePlace(ctx)
 	if err != nil {
-		return begun(err)
+		return err
 	}
 	defer release()
 	client, free, err := e.workingClient(held, s.id())
 	if err != nil {
-		return begun(fmt.Errorf("start the job engine: %w", err))
+		return fmt.Errorf("start the job engine: %w", err)
 	}
 	defer free()
 	if err := client.Start(held); err != nil {
-		return begun(fmt.Errorf("start the job engine: %w", err))
+		return fmt.Errorf("start the job engine: %w", err)
 	}
 	// River stops by itself, cancelling its jobs, when held ends.
 	stopped := client.Stopped()
@@ -61,7 +54,7 @@ func (e *Engine) session(ctx context.Context, ready chan<- error) error {
 	if e.Schedule != nil {
 		loops.Go(func() { e.scheduleLoop(held) })
 	}
-	_ = begun(nil)
+	begun()
 	<-held.Done()
 	return context.Cause(held)
 }

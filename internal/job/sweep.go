@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -68,9 +69,9 @@ func (e *Engine) Sweep(ctx context.Context) error {
 }
 
 // errLeft is recorded with a job whose process went away.
-var errLeft = errors.New("the process that worked on it ended without a word")
+var errLeft = errors.New("the process that worked on it ended without a word; another job took its place")
 
-// adopt makes jobs available again that a process left running when it died. That it died is known from its place:
+// adopt replaces jobs that a process left running when it died. That it died is known from its place:
 // its lease can be had, or we have it ourselves with a later fence.
 func (e *Engine) adopt(ctx context.Context, own session) error {
 	running, err := e.rows(ctx, e.river.reader.JobList, []rivertype.JobState{rivertype.JobStateRunning})
@@ -98,7 +99,9 @@ func (e *Engine) adopt(ctx context.Context, own session) error {
 	return nil
 }
 
-// adoptFrom makes the jobs available that sessions at a place left behind, up to the fence that the caller holds.
+// adoptFrom replaces the jobs that sessions at a place left behind, up to the fence that the caller holds. Each is
+// ended and another inserted in its place, rather than made available again: should its process be alive after all
+// (a suspended machine wakes up), what it reports of its job then changes nothing.
 func (e *Engine) adoptFrom(ctx context.Context, place int, fence store.Fence) error {
 	return e.Store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if err := e.Store.CheckFence(ctx, tx, &fence); err != nil {
@@ -110,17 +113,26 @@ func (e *Engine) adoptFrom(ctx context.Context, place int, fence store.Fence) er
 		if err != nil {
 			return err
 		}
+		now := time.Now().UTC()
 		var p riverdriver.JobRescueManyParams
+		var again []Wake
 		for _, r := range running {
 			if at, token, ok := parseSession(lastSession(r)); !ok || at != place || token >= fence.Token {
 				continue
 			}
-			e.Log.WarnContext(ctx, "a job was left behind and is taken over", "job", r.ID, "kind", r.Kind, "by", lastSession(r))
+			var a args
+			if err := json.Unmarshal(r.EncodedArgs, &a); err != nil {
+				return fmt.Errorf("arguments of job %d: %w", r.ID, err)
+			}
+			e.Log.WarnContext(ctx, "a job was left behind and is taken over", "job", r.ID, "kind", r.Kind, "key", a.Key)
 			p.ID = append(p.ID, r.ID)
 			p.Error = append(p.Error, attemptError(r.Attempt, errLeft))
-			p.FinalizedAt = append(p.FinalizedAt, nil)
-			p.ScheduledAt = append(p.ScheduledAt, time.Now().UTC())
-			p.State = append(p.State, string(rivertype.JobStateAvailable))
+			p.FinalizedAt = append(p.FinalizedAt, &now)
+			p.ScheduledAt = append(p.ScheduledAt, r.ScheduledAt)
+			p.State = append(p.State, string(rivertype.JobStateCompleted))
+			if _, ok := e.workerOfKind(r.Kind); ok {
+				again = append(again, Wake{Kind: r.Kind, Key: a.Key, Lane: a.Lane, Priority: r.Priority})
+			}
 		}
 		if len(p.ID) == 0 {
 			return nil
@@ -128,7 +140,11 @@ func (e *Engine) adoptFrom(ctx context.Context, place int, fence store.Fence) er
 		if _, err := e.river.driver.UnwrapExecutor(tx).JobRescueMany(ctx, &p); err != nil {
 			return fmt.Errorf("take over jobs: %w", err)
 		}
-		e.ears.wake()
+		for _, w := range again {
+			if err := e.Insert(ctx, tx, w); err != nil {
+				return err
+			}
+		}
 		return nil
 	})
 }
