@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -74,15 +75,12 @@ func problemFor(ctx context.Context, log *slog.Logger, err error) *problem {
 		log.LogAttrs(ctx, slog.LevelError, "a request failed inside", slog.String("error", err.Error()))
 		return newProblem(fault.Internal, "something went wrong inside Windlass", "the server's log holds the details")
 	}
-	detail := f.Message
+	detail, remedy := f.Message, fault.RemedyOf(f)
 	if f.Err != nil {
-		detail = f.Err.Error()
-		if inner, ok := errors.AsType[*fault.Error](f.Err); ok && inner.Remedy != "" {
-			detail = inner.Message
-		}
-		detail = f.Message + ": " + detail
+		// The cause words its own remedy; it is said once.
+		detail += ": " + strings.Replace(f.Err.Error(), " ("+remedy+")", "", 1)
 	}
-	return newProblem(f.Code, detail, fault.RemedyOf(err))
+	return newProblem(f.Code, detail, remedy)
 }
 
 func newProblem(code fault.Code, detail, remedy string) *problem {

@@ -9,7 +9,6 @@ import (
 	"github.com/windlass-hq/windlass/internal/api"
 	"github.com/windlass-hq/windlass/internal/config"
 	"github.com/windlass-hq/windlass/internal/fault"
-	"github.com/windlass-hq/windlass/internal/graph"
 	"github.com/windlass-hq/windlass/internal/store"
 	"github.com/windlass-hq/windlass/internal/sync"
 )
@@ -266,4 +265,4 @@ func (r *runs) Events(id int64, after int) ([]api.RunEvent, <-chan struct{}, boo
 }
 
 // isRun tells runs of the schedule's kind from slices of the backlog.
-func isRun(r store.Run) bool { return r.Cause != (graph.Cause{Kind: "backlog"}) }
+func isRun(r store.Run) bool { return r.Cause.ID != sync.BacklogCause }

@@ -162,10 +162,8 @@ func report(env Environment, err error) int {
 		return exitFailed
 	}
 	detail, remedy, code := err.Error(), "", string(fault.CodeOf(err))
-	if f, ok := errors.AsType[*fault.Error](err); ok {
-		bare := *f
-		bare.Remedy = ""
-		detail, remedy = bare.Error(), fault.RemedyOf(err)
+	if remedy = fault.RemedyOf(err); remedy != "" {
+		detail = strings.Replace(detail, " ("+remedy+")", "", 1) // it gets a line of its own
 	}
 	if c, ok := errors.AsType[*client.Error](err); ok {
 		bare := *c

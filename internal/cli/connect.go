@@ -142,7 +142,7 @@ func (f credentialFlags) read(s *session, role string) ([]client.NewCredential, 
 	var out []client.NewCredential
 	clientSecrets := split(list)
 	if len(keys) != len(clientSecrets) {
-		return nil, fault.New(fault.Usage, "there are %s but %s", many(len(keys), "client key"), many(len(clientSecrets), "client secret")).
+		return nil, fault.New(fault.Usage, "%s but %s were given", many(len(keys), "client key"), many(len(clientSecrets), "client secret")).
 			With("give as many secrets as keys, in the same order, separated by commas")
 	}
 	for i, k := range keys {
@@ -174,7 +174,7 @@ func (f credentialFlags) read(s *session, role string) ([]client.NewCredential, 
 	}
 	apiTokens, emails := split(apiToken), split(email)
 	if len(apiTokens) != len(emails) {
-		return nil, fault.New(fault.Usage, "there are %s but %s", many(len(emails), "e-mail address"), many(len(apiTokens), "API token")).
+		return nil, fault.New(fault.Usage, "%s but %s were given", many(len(emails), "e-mail address"), many(len(apiTokens), "API token")).
 			With("an API token logs in with the e-mail address of its account: give --email and --api-token together")
 	}
 	for i, t := range apiTokens {

@@ -81,6 +81,9 @@ func SyncWork(connection int64) string { return fmt.Sprintf("connection/%d/sync"
 // BacklogWork names the row of work that stands for "this connection has pull requests to list".
 func BacklogWork(connection int64) string { return fmt.Sprintf("connection/%d/backlog", connection) }
 
+// BacklogCause marks the runs that only work off what others queued, so that the schedule does not count them.
+const BacklogCause = "backlog"
+
 func pullsPrefix(connection int64) string { return fmt.Sprintf("connection/%d/pulls/", connection) }
 
 func pullsWork(connection, scope int64) string {
@@ -137,7 +140,7 @@ func (e *Engine) Backlog(ctx context.Context, name string, slice time.Duration, 
 		return false, err
 	}
 	err = e.Exclusive(ctx, leaseName(conn.ID), func(ctx context.Context, fence store.Fence) error {
-		p, err := e.newPass(ctx, conn, fence, RunOptions{}, progress)
+		p, err := e.newPass(ctx, conn, fence, RunOptions{Cause: graph.Cause{Kind: "run", ID: BacklogCause}}, progress)
 		if err != nil {
 			return err
 		}
