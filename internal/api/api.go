@@ -25,11 +25,13 @@ import (
 
 // Options are what a Server needs. All fields are required but Log.
 type Options struct {
-	Store  *store.Store
-	Runs   Runs
-	Asker  Asker
-	Jobs   Jobs
-	Check  func(ctx context.Context, conn store.Connection, credentials []store.Credential) (bitbucket.Report, error)
+	Store *store.Store
+	Runs  Runs
+	Asker Asker
+	Jobs  Jobs
+	Check func(ctx context.Context, conn store.Connection, credentials []store.Credential) (bitbucket.Report, error)
+	// Alone runs fn while nothing else works on the connection. It answers fault.Conflict while a run is under way.
+	Alone  func(ctx context.Context, connection int64, fn func(context.Context) error) error
 	Doctor func(ctx context.Context) ([]Finding, error)
 	Ready  func(ctx context.Context) error
 	Info   Info

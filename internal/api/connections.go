@@ -169,8 +169,14 @@ func (s *Server) previewRemoval(ctx context.Context, in *Named) (*body[client.Re
 }
 
 func (s *Server) deleteConnection(ctx context.Context, in *Named) (*none, error) {
-	_, err := s.Store.RemoveConnection(ctx, in.Name)
-	return nil, err
+	c, err := s.Store.Connection(ctx, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.Alone(ctx, c.ID, func(ctx context.Context) error {
+		_, err := s.Store.RemoveConnection(ctx, in.Name)
+		return err
+	})
 }
 
 func (s *Server) testConnection(ctx context.Context, in *Named) (*body[client.Check], error) {

@@ -461,3 +461,28 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestRemovalWaitsForNoRun(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.box.AddFault(sandbox.Fault{Kind: sandbox.FaultSlow, Path: "/2.0/repositories", Delay: 300 * time.Millisecond}); err != nil {
+		t.Fatal(err)
+	}
+	_, c, _ := w.start(t, false)
+	w.connect(t, c, "disabled")
+	run, err := c.StartRun(t.Context(), "acme", client.RunRequest{Drain: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.RemoveConnection(t.Context(), "acme"); client.CodeOf(err) != "conflict" {
+		t.Errorf("in the middle of a run: got %v", err)
+	}
+	if err := c.CancelRun(t.Context(), run.ID); err != nil {
+		t.Fatal(err)
+	}
+	if ended, err := c.Follow(t.Context(), run.ID, func(client.Progress) {}); err != nil || ended.Status != client.RunInterrupted {
+		t.Errorf("got %+v, %v", ended, err)
+	}
+	if err := c.RemoveConnection(t.Context(), "acme"); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}

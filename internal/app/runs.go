@@ -9,6 +9,7 @@ import (
 	"github.com/windlass-hq/windlass/internal/api"
 	"github.com/windlass-hq/windlass/internal/config"
 	"github.com/windlass-hq/windlass/internal/fault"
+	"github.com/windlass-hq/windlass/internal/job"
 	"github.com/windlass-hq/windlass/internal/store"
 	"github.com/windlass-hq/windlass/internal/sync"
 )
@@ -83,6 +84,25 @@ func (r *runs) Start(ctx context.Context, name string, o sync.RunOptions) (int64
 		select {
 		case <-ctx.Done():
 			return 0, ctx.Err()
+		case <-time.After(askAgain):
+		}
+	}
+}
+
+// alone implements api.Options.Alone: it waits for background work, which goes in slices, but not for a run.
+func (r *runs) alone(ctx context.Context, connection int64, fn func(context.Context) error) error {
+	deadline := time.Now().Add(patience)
+	for {
+		err := r.app.jobs.Exclusive(ctx, sync.LeaseName(connection), func(ctx context.Context, _ store.Fence) error { return fn(ctx) })
+		switch {
+		case !errors.Is(err, job.ErrHeld):
+			return err
+		case r.reading(connection) || time.Now().After(deadline):
+			return fault.Wrap(err, fault.Conflict, "a run of the connection is under way").With("wait for it, or stop it")
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
 		case <-time.After(askAgain):
 		}
 	}

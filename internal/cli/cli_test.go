@@ -35,7 +35,9 @@ func newDesk(in string) *desk {
 	return d
 }
 
-func (d *desk) session(c config.Config) *session { return &session{Environment: d.Environment, config: c} }
+func (d *desk) session(c config.Config) *session {
+	return &session{Environment: d.Environment, config: c}
+}
 
 // TestEveryOptionHasItsFlag ties the flags to the table of options.
 func TestEveryOptionHasItsFlag(t *testing.T) {

@@ -93,7 +93,8 @@ func pullsWork(connection, scope int64) string {
 // Stream names the change stream of a connection.
 func Stream(connection int64) string { return fmt.Sprintf("connection/%d", connection) }
 
-func leaseName(connection int64) string { return fmt.Sprintf("connection/%d", connection) }
+// LeaseName names the lease that a run holds while it works on a connection.
+func LeaseName(connection int64) string { return fmt.Sprintf("connection/%d", connection) }
 
 // Run synchronises the named connection once. The summary is meaningful even beside an error: what was read before
 // the error is stored. It answers fault.Conflict while another run of the connection is under way.
@@ -103,7 +104,7 @@ func (e *Engine) Run(ctx context.Context, name string, o RunOptions, progress fu
 		return Summary{}, err
 	}
 	var sum Summary
-	err = e.Exclusive(ctx, leaseName(conn.ID), func(ctx context.Context, fence store.Fence) error {
+	err = e.Exclusive(ctx, LeaseName(conn.ID), func(ctx context.Context, fence store.Fence) error {
 		var err error
 		sum, err = e.run(ctx, conn, fence, o, progress)
 		return err
@@ -139,7 +140,7 @@ func (e *Engine) Backlog(ctx context.Context, name string, slice time.Duration, 
 	if err != nil {
 		return false, err
 	}
-	err = e.Exclusive(ctx, leaseName(conn.ID), func(ctx context.Context, fence store.Fence) error {
+	err = e.Exclusive(ctx, LeaseName(conn.ID), func(ctx context.Context, fence store.Fence) error {
 		p, err := e.newPass(ctx, conn, fence, RunOptions{Cause: graph.Cause{Kind: "run", ID: BacklogCause}}, progress)
 		if err != nil {
 			return err
