@@ -218,7 +218,11 @@ func (e *Engine) Stop(ctx context.Context) error {
 	case <-ctx.Done():
 	case <-limit.C:
 	}
-	return fault.New(fault.Internal, "background work does not stop: %s", strings.Join(e.running.names(), ", ")).
+	left := e.running.names()
+	if len(left) == 0 {
+		left = []string{"the job engine"}
+	}
+	return fault.New(fault.Internal, "background work does not stop: %s", strings.Join(left, ", ")).
 		With("what it had not finished is done again at the next start")
 }
 

@@ -316,3 +316,26 @@ func TestRingBesidesAGivingUp(t *testing.T) {
 		eventually(t, "the row to be settled", func() bool { return settled(t, e, "connection/1/sync") })
 	})
 }
+
+func TestWakeAtALaterTime(t *testing.T) {
+	each(t, func(t *testing.T, db *storetest.Database) {
+		g := newGate()
+		e := newEngine(t, db.Open(t), job.Options{Workers: []job.Worker{{Kind: "mail", Work: g.work}}})
+		start(t, e)
+		at := time.Now().Add(time.Hour).Truncate(time.Millisecond)
+		insert := func(w job.Wake) {
+			t.Helper()
+			write(t, e, func(ctx context.Context, tx *sql.Tx) error { return e.Insert(ctx, tx, w) })
+		}
+		insert(job.Wake{Kind: "mail", Key: "digest", At: at})
+		insert(job.Wake{Kind: "mail", Key: "digest"}) // leaves the time alone
+		list := jobs(t, e, job.JobFilter{})
+		if len(list) != 1 || list[0].State != job.Waiting || !list[0].Next.Equal(at) {
+			t.Errorf("jobs = %+v, want one that waits until %s", list, at)
+		}
+		insert(job.Wake{Kind: "mail", Key: "digest", Urgent: true})
+		receive(t, g.began, "the worker")
+		g.let <- nil
+		eventually(t, "the job to end", func() bool { return cmp.Equal(states(t, e, "digest"), []job.State{job.Done}) })
+	})
+}

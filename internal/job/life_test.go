@@ -2,6 +2,7 @@ package job_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"slices"
 	"strings"
@@ -143,9 +144,9 @@ func TestDeadProcessIsSucceeded(t *testing.T) {
 		second.let <- nil
 		eventually(t, "the row to be settled", func() bool { return settled(t, b, "connection/1/sync") })
 		// Two jobs, or more: until it learns of its loss, the first may fetch what the second inserts.
-		if got := slices.Compact(states(t, b, "connection/1/sync")); !cmp.Equal(got, []job.State{job.Done}) {
-			t.Errorf("states = %v, want all done", got)
-		}
+		eventually(t, "all of them to end", func() bool {
+			return cmp.Equal(slices.Compact(states(t, b, "connection/1/sync")), []job.State{job.Done})
+		})
 		stop(t, b)
 		// The first is back: with the second gone it does the work.
 		ring(t, a, "connection/2/sync")
@@ -181,6 +182,36 @@ func TestLivingProcessIsLeftAlone(t *testing.T) {
 			t.Errorf("states (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// TestPostgresComesBack cuts all connections, as a restart of the server does, while a job runs.
+func TestPostgresComesBack(t *testing.T) {
+	db := storetest.PostgreSQL(t)
+	s := db.Open(t)
+	g := newGate()
+	e := newEngine(t, s, job.Options{Workers: []job.Worker{syncWorker(g.work)}})
+	start(t, e)
+	ring(t, e, "connection/1/sync")
+	receive(t, g.began, "the worker")
+	// The statement may lose its own connection, so its error says nothing.
+	_, _ = s.Writer().ExecContext(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+		WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+	for range cap(g.let) { // the work is done again where its note was cut off
+		g.let <- nil
+	}
+	done := func(name string) func() bool {
+		return func() bool {
+			rows, err := s.Wanted(t.Context(), name) // fails once for each connection that was cut
+			return err == nil && len(rows) == 0
+		}
+	}
+	eventually(t, "the row to be settled", done("connection/1/sync"))
+	eventually(t, "a ring to succeed", func() bool {
+		return s.Write(t.Context(), func(ctx context.Context, tx *sql.Tx) error { return e.Ring(ctx, tx, "connection/2/sync") }) == nil
+	})
+	for receive(t, g.began, "the worker").Name != "connection/2/sync" {
+	}
+	eventually(t, "the row to be settled", done("connection/2/sync"))
 }
 
 func TestBadWorkersAreRefused(t *testing.T) {

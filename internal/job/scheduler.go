@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/windlass-hq/windlass/internal/store"
@@ -19,29 +20,59 @@ type Entry struct {
 }
 
 // Connections returns a Schedule that rings work(id) of every connection whose interval has passed since its newest
-// run began. A run counts when counts says so (backlogs are runs too); nil for all.
+// run began. A run counts when counts says so (a backlog is a run too); nil for all.
 func Connections(s *store.Store, work func(connection int64) string, counts func(store.Run) bool) func(context.Context) ([]Entry, error) {
+	newest := newestRuns{store: s, counts: counts, known: map[int64]store.Run{}}
 	return func(ctx context.Context) ([]Entry, error) {
 		connections, err := s.Connections(ctx)
 		if err != nil {
 			return nil, err
 		}
-		entries := make([]Entry, 0, len(connections))
-		for _, c := range connections {
-			entry := Entry{Work: work(c.ID), Interval: c.Interval, Seed: fmt.Sprintf("%s/%d", s.Instance(), c.ID)}
-			runs, err := s.Runs(ctx, store.RunFilter{Connection: c.ID})
+		entries := make([]Entry, len(connections))
+		for i, c := range connections {
+			last, err := newest.of(ctx, c.ID)
 			if err != nil {
 				return nil, err
 			}
-			for _, r := range runs {
-				if counts == nil || counts(r) {
-					entry.Last = r.StartedAt
-					break
-				}
-			}
-			entries = append(entries, entry)
+			entries[i] = Entry{Work: work(c.ID), Interval: c.Interval, Seed: fmt.Sprintf("%s/%d", s.Instance(), c.ID), Last: last}
 		}
 		return entries, nil
+	}
+}
+
+// newestRuns finds the newest run that counts of each connection, however many that do not count came after it. It
+// remembers what it found, so that it need not look further back again.
+type newestRuns struct {
+	store  *store.Store
+	counts func(store.Run) bool
+
+	mu    sync.Mutex
+	known map[int64]store.Run
+}
+
+func (n *newestRuns) of(ctx context.Context, connection int64) (time.Time, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	const page = 10
+	f := store.RunFilter{Connection: connection, Limit: page}
+	for {
+		runs, err := n.store.Runs(ctx, f)
+		if err != nil {
+			return time.Time{}, err
+		}
+		for _, r := range runs {
+			if r.ID <= n.known[connection].ID {
+				return n.known[connection].StartedAt, nil
+			}
+			if n.counts == nil || n.counts(r) {
+				n.known[connection] = store.Run{ID: r.ID, StartedAt: r.StartedAt}
+				return r.StartedAt, nil
+			}
+			f.Before = r.ID
+		}
+		if len(runs) < page {
+			return n.known[connection].StartedAt, nil
+		}
 	}
 }
 
