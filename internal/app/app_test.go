@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,9 +22,15 @@ import (
 	"github.com/windlass-hq/windlass/internal/bitbucket/sandbox"
 	"github.com/windlass-hq/windlass/internal/config"
 	"github.com/windlass-hq/windlass/internal/fault"
+	"github.com/windlass-hq/windlass/internal/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(tests{m}) }
+
+// tests end the PostgreSQL cluster, if one was started, before leaks are looked for.
+type tests struct{ *testing.M }
+
+func (t tests) Run() int { return storetest.Main(t.M) }
 
 // world is a sandbox with an installation beside it.
 type world struct {
@@ -485,4 +492,36 @@ func TestRemovalWaitsForNoRun(t *testing.T) {
 	if err := c.RemoveConnection(t.Context(), "acme"); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
+}
+
+func TestDatabaseOfANewerVersionIsRefused(t *testing.T) {
+	w := newWorld(t)
+	_, _, stop := w.start(t, false)
+	stop()
+	files, err := filepath.Glob(filepath.Join(w.cfg.DataDir, "*.db"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("got %v, %v", files, err)
+	}
+	db, err := sql.Open("sqlite", files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ExecContext(t.Context(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	a, err := app.New(app.Options{Config: w.cfg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = a.Start(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "newer") || fault.RemedyOf(err) == "" {
+		t.Errorf("got %v", err)
+	}
+	if err := os.Remove(files[0]); err != nil {
+		t.Fatal(err)
+	}
+	w.start(t, false) // the lock is free
 }
