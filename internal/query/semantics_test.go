@@ -265,6 +265,9 @@ func TestRunEnds(t *testing.T) {
 		if !fault.Is(err, fault.Limited) {
 			t.Errorf("deadline: got %v, want the code limited", err)
 		}
+		if db.Name == "postgres" {
+			stopped(t, e)
+		}
 		// The largest and the deepest condition that the parser takes must run as well.
 		wide := "FIND PR WITH state = 'x'" + strings.Repeat(" OR reviewers = 'x'", maxValues-1)
 		deep := "FIND PR WITH " + strings.Repeat("(state = 'x' AND (state = 'y' OR ", maxDepth/2-1) + "state = 'z'" + strings.Repeat("))", maxDepth/2-1)
@@ -277,4 +280,22 @@ func TestRunEnds(t *testing.T) {
 			t.Errorf("limit of the request: got %d rows, want 2", len(rows))
 		}
 	})
+}
+
+// stopped waits until the server works on no statement of this database but its own: a query that was given up must
+// not go on there.
+func stopped(t *testing.T, e *Engine) {
+	t.Helper()
+	const others = "SELECT COUNT(*), COALESCE(MAX(backend_type || ' ' || COALESCE(wait_event, '') || ' ' || left(query, 200)), '') FROM pg_stat_activity, pg_sleep(0.02) WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'active'"
+	doing := ""
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+		var n int
+		if err := e.st.Reader().QueryRowContext(t.Context(), others).Scan(&n, &doing); err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			return
+		}
+	}
+	t.Errorf("the server still works 20 s after the query was given up: %s", doing)
 }
