@@ -32,6 +32,7 @@ func TestStoreEqualsTheModel(t *testing.T) {
 		rapid.Check(t, func(rt *rapid.T) {
 			m := newMachine(rt, stores, db.Clock, checks.Add(1))
 			rt.Repeat(map[string]func(*rapid.T){
+				"again":    m.again,
 				"event":    m.event,
 				"listing":  m.listing,
 				"withdraw": m.withdraw,
@@ -55,6 +56,7 @@ type machine struct {
 	lists    []source
 	streams  []string
 	cursor   map[string]int64
+	said     []store.Batch
 }
 
 // source is one listing of one connection.
@@ -117,6 +119,15 @@ func (m *machine) event(t *rapid.T) {
 	src, scope := m.drawSource(t, false)
 	object, met := src.draw(t, rapid.SampledFrom(src.members).Draw(t, "member"))
 	m.apply(t, m.store.Apply, scope, []graph.Object{object}, met)
+}
+
+// again repeats an earlier answer word for word, as most answers of a real provider do.
+func (m *machine) again(t *rapid.T) {
+	if len(m.said) == 0 {
+		t.Skip("nothing was said yet")
+	}
+	b := m.said[len(m.said)-1-rapid.IntRange(0, len(m.said)-1).Draw(t, "how long ago")]
+	m.apply(t, m.store.Apply, b.Scope, b.Objects, b.Met)
 }
 
 // meanwhile does what others may do while a listing is under way.
@@ -202,6 +213,7 @@ func (m *machine) apply(t *rapid.T, apply func(context.Context, store.Batch) (st
 	res, err := apply(m.ctx, store.Batch{Scope: scope, Cause: graph.Cause{Kind: "run", ID: "1"}, Origin: "sync", RequestedAt: asked, Objects: objects, Met: met})
 	must(t, err)
 	m.world.apply(scope, objects, met, asked)
+	m.said = append(m.said, store.Batch{Scope: scope, Objects: objects, Met: met})
 	m.compare(t, res)
 }
 

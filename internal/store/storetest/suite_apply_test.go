@@ -167,6 +167,16 @@ func TestEqualOrUnknownRevisionIsDroppedWhenAskedForEarlier(t *testing.T) {
 	})
 }
 
+func TestUnknownRevisionDoesNotForgetTheKnownOne(t *testing.T) {
+	each(t, func(f *fixture) {
+		ws := f.scope(f.one, "", "workspaces")
+		f.apply(ws, rev(workspace("w", "slug", "a"), 5))
+		f.counts(f.apply(ws, workspace("w", "slug", "b")), store.Result{Updated: 1})
+		f.counts(f.apply(ws, rev(workspace("w", "slug", "c"), 4)), store.Result{Stale: 1})
+		f.same("slug", f.entity("w").Properties["slug"], any("b"))
+	})
+}
+
 func TestStaleAnswerStillShowsThatItsScopeSeesTheEntity(t *testing.T) {
 	each(t, func(f *fixture) {
 		mine, theirs := f.scope(f.one, "", "workspaces"), f.scope(f.two, "", "workspaces")
