@@ -23,10 +23,10 @@ func TestDrainWithoutAServer(t *testing.T) {
 		e = newEngine(t, db.Open(t), job.Options{Workers: []job.Worker{
 			syncWorker(func(ctx context.Context, task job.Task) error {
 				ran = append(ran, task.Name)
-				switch {
-				case task.Stars[0] == "2":
+				switch task.Stars[0] {
+				case "2":
 					return sorry
-				case task.Stars[0] == "3":
+				case "3":
 					return job.GiveUp(errors.New("no credential"))
 				}
 				return e.Store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error { // work makes more work

@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -34,9 +35,7 @@ var errFull = errors.New("the lane is taken")
 
 func newLanes(limits map[string]int) *lanes {
 	l := &lanes{limits: map[string]int{Foreground: 8, Background: 2}, busy: map[string]int{}}
-	for name, n := range limits {
-		l.limits[name] = n
-	}
+	maps.Copy(l.limits, limits)
 	return l
 }
 
