@@ -86,12 +86,13 @@ func TestFencing(t *testing.T) {
 
 // TestLeaseIsRenewed works for longer than the lease lasts.
 func TestLeaseIsRenewed(t *testing.T) {
+	t.Parallel()
 	db := storetest.SQLite(t)
 	s := db.Open(t, storetest.WithNow(time.Now))
-	const ttl = 300 * time.Millisecond
+	const ttl = 1500 * time.Millisecond
 	a, b := newEngine(t, s, job.Options{LeaseTTL: ttl}), newEngine(t, s, job.Options{})
 	err := a.Exclusive(t.Context(), "connection/1", func(ctx context.Context, _ store.Fence) error {
-		for end := time.Now().Add(3 * ttl); time.Now().Before(end); {
+		for end := time.Now().Add(2 * ttl); time.Now().Before(end); {
 			err := b.Exclusive(ctx, "connection/1", func(context.Context, store.Fence) error { return nil })
 			if !errors.Is(err, job.ErrHeld) {
 				t.Fatalf("Exclusive = %v, want ErrHeld", err)

@@ -19,9 +19,10 @@ const patience = 30 * time.Second
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// each runs a test on both databases.
+// each runs a test on both databases, beside others: these tests wait more than they work.
 func each(t *testing.T, test func(t *testing.T, db *storetest.Database)) {
 	t.Helper()
+	t.Parallel()
 	storetest.EachDatabase(t, test)
 }
 
