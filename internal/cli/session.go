@@ -28,7 +28,6 @@ func (s *session) note(format string, args ...any) { fmt.Fprintf(s.Err, format+"
 // connection to a server, however it was found.
 type door struct {
 	*client.Client
-	inProcess bool // no server: this process does the work, and Close ends it
 	close     func() error
 }
 
@@ -60,7 +59,7 @@ func (s *session) open() (door, error) {
 	if err != nil {
 		return door{}, err
 	}
-	return door{Client: client.InProcess(a.Handler()), inProcess: true, close: a.Stop}, nil
+	return door{Client: client.InProcess(a.Handler()), close: a.Stop}, nil
 }
 
 // socket returns a client of the server that listens for the data directory, or nil.

@@ -16,8 +16,8 @@ import (
 
 type syncCmd struct {
 	Name           string `arg:"" help:"Name of the connection."`
-	Full           bool   `help:"Read everything again, and return only when all pull requests are read."`
-	Since          string `help:"Only pull requests updated within this time, such as 24h or 30d." placeholder:"TIME"`
+	Full           bool   `help:"Read everything again, also what an interrupted run had finished."`
+	Since          string `help:"Only pull requests that are open or were updated within this time, such as 24h or 30d." placeholder:"TIME"`
 	ConfirmDeletes string `help:"Go through with the held closings of a run, or with all beforehand." placeholder:"RUN|all"`
 	NoWait         bool   `help:"Save and stop instead of waiting for a spent allowance."`
 	Output         string `short:"o" enum:"table,json" default:"table" help:"Form of the output: table or json." placeholder:"FORM"`
@@ -36,8 +36,10 @@ Examples:
 // Run reads the connection.
 func (c syncCmd) Run(s *session) error {
 	return s.with(func(d door) error {
+		// Who asks by hand wants to see the result, pull requests included; only runs that are due leave those to the
+		// background.
 		run, err := s.read(d, c.Name, client.RunRequest{
-			Full: c.Full, Since: c.Since, ConfirmDeletes: c.ConfirmDeletes, NoWait: c.NoWait, Drain: d.inProcess || c.Full,
+			Full: c.Full, Since: c.Since, ConfirmDeletes: c.ConfirmDeletes, NoWait: c.NoWait, Drain: true,
 		})
 		if err != nil {
 			return err
