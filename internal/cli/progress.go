@@ -86,7 +86,9 @@ func (p *progress) paint(now time.Time) {
 	text := []rune(printable(p.label + ": " + p.text(now)))
 	width := 80
 	if p.s.Width != nil {
-		width = max(p.s.Width(), 20)
+		if w := p.s.Width(); w >= 20 { // a terminal that does not know its size says 0
+			width = w
+		}
 	}
 	if len(text) >= width {
 		text = append(text[:width-2], '…')
