@@ -162,12 +162,7 @@ func (r *runs) do(conn store.Connection, o sync.RunOptions, started func(int64))
 		mu.Lock()
 		defer mu.Unlock()
 		if id == 0 {
-			// The lease makes the newest run of the connection ours.
-			list, err := r.app.store.Runs(ctx, store.RunFilter{Connection: conn.ID, Limit: 1})
-			if err != nil || len(list) == 0 {
-				return
-			}
-			id = list[0].ID
+			id = e.Run
 			r.add(id, conn.ID, cancel)
 			started(id)
 		}

@@ -28,7 +28,7 @@ func (s *session) note(format string, args ...any) { fmt.Fprintf(s.Err, format+"
 // connection to a server, however it was found.
 type door struct {
 	*client.Client
-	close     func() error
+	close func() error
 }
 
 // Close ends the connection, and the program in process with it.
