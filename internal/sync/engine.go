@@ -231,7 +231,7 @@ func (p *pass) finish(ctx context.Context, cause error) (Summary, error) {
 	if err != nil {
 		return sum, errors.Join(cause, err)
 	}
-	p.run.Status = sum.Status
+	p.run.Status, p.run.Error = sum.Status, "" // an adopted run leaves its interruption behind
 	switch {
 	case cause == nil:
 	case errors.Is(cause, context.Canceled), errors.Is(cause, context.DeadlineExceeded):

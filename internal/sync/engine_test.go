@@ -323,6 +323,9 @@ func TestAnInterruptedRunGoesOn(t *testing.T) {
 		if again.Run != s.Run {
 			t.Errorf("run %d, want the interrupted run %d to go on", again.Run, s.Run)
 		}
+		if run, err := f.store.Run(t.Context(), again.Run); err != nil || run.Error != "" || run.Status != sync.Complete {
+			t.Errorf("the run is stored as %s with error %q (%v), want complete without one", run.Status, run.Error, err)
+		}
 		names, _ := f.repositories()
 		if lists := pullRequestScopes(again); lists > len(names)-done {
 			t.Errorf("%d of %d repositories were listed again although %d had been finished", lists, len(names), done)
