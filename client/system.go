@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Version tells which program answers.
+// VersionInfo tells which program answers.
 type VersionInfo struct {
 	Version  string `json:"version"`
 	Commit   string `json:"commit,omitempty"`

@@ -107,12 +107,12 @@ func orElse(s, other string) string {
 }
 
 func list(names []string) string {
-	out := ""
+	var out strings.Builder
 	for i, n := range names {
 		if i > 0 {
-			out += " or "
+			out.WriteString(" or ")
 		}
-		out += n
+		out.WriteString(n)
 	}
-	return out
+	return out.String()
 }

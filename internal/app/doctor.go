@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/windlass-hq/windlass/internal/api"
@@ -147,12 +148,12 @@ func (a *App) doctorConnection(ctx context.Context, c store.Connection, add adde
 }
 
 func join(list []string) string {
-	out := ""
+	var out strings.Builder
 	for i, s := range list {
 		if i > 0 {
-			out += ", "
+			out.WriteString(", ")
 		}
-		out += s
+		out.WriteString(s)
 	}
-	return out
+	return out.String()
 }

@@ -36,11 +36,17 @@ func TestWhatAnswersMean(t *testing.T) {
 			w.WriteHeader(503)
 			io.WriteString(w, login)
 		}, fault.Unavailable, 5, []string{"503", "web page", "proxy"}},
-		"truncated": {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"values":[{"id":1`) },
-			fault.Unavailable, 5, []string{"18 bytes", "not complete JSON"}},
+		"truncated": {
+			func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"values":[{"id":1`) },
+			fault.Unavailable, 5,
+			[]string{"18 bytes", "not complete JSON"},
+		},
 		"empty": {func(http.ResponseWriter, *http.Request) {}, fault.Unavailable, 5, []string{"0 bytes"}},
-		"plain text 404": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404); io.WriteString(w, "Not Found\n") },
-			fault.NotFound, 1, []string{"does not exist", "Not Found"}},
+		"plain text 404": {
+			func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404); io.WriteString(w, "Not Found\n") },
+			fault.NotFound, 1,
+			[]string{"does not exist", "Not Found"},
+		},
 		"plain text 401": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("WWW-Authenticate", `Basic realm="Bitbucket.org HTTP"`)
 			w.WriteHeader(401)
@@ -49,8 +55,11 @@ func TestWhatAnswersMean(t *testing.T) {
 		"scope missing": {func(w http.ResponseWriter, _ *http.Request) {
 			answerJSON(w, 403, `{"type":"error","error":{"message":"Your credentials lack one or more required privilege scopes.","detail":{"required":["pullrequest"],"granted":["account","project"]}}}`)
 		}, fault.Denied, 1, []string{"lacks the scope pullrequest", "account, project", "GET /2.0/x"}},
-		"403 without reason": {func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, 403, `{}`) },
-			fault.Denied, 1, []string{"may not read GET /2.0/x", "Forbidden"}},
+		"403 without reason": {
+			func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, 403, `{}`) },
+			fault.Denied, 1,
+			[]string{"may not read GET /2.0/x", "Forbidden"},
+		},
 		"removed": {func(w http.ResponseWriter, _ *http.Request) {
 			answerJSON(w, 410, `{"type":"error","error":{"message":"CHANGE-2770 - Functionality has been deprecated","detail":"Please read the changelog entry for more details.","data":{"announcement_url":"x"}}}`)
 		}, fault.NotFound, 1, []string{"removed by Bitbucket", "CHANGE-2770", "workspace is spelled right"}},

@@ -91,18 +91,18 @@ func skipValue(b []byte, i, depth int) (int, bool) {
 	if i >= len(b) || depth > maxDepth {
 		return i, false
 	}
-	switch c := b[i]; {
-	case c == '"':
+	switch c := b[i]; c {
+	case '"':
 		return skipString(b, i)
-	case c == '{':
+	case '{':
 		return skipObject(b, i, depth)
-	case c == '[':
+	case '[':
 		return skipArray(b, i, depth)
-	case c == 't':
+	case 't':
 		return i + 4, len(b) >= i+4 && string(b[i:i+4]) == "true"
-	case c == 'n':
+	case 'n':
 		return i + 4, len(b) >= i+4 && string(b[i:i+4]) == "null"
-	case c == 'f':
+	case 'f':
 		return i + 5, len(b) >= i+5 && string(b[i:i+5]) == "false"
 	default:
 		return skipNumber(b, i)

@@ -169,7 +169,7 @@ func hasWord(b []byte, word string) bool {
 
 // tellsSecret reports whether a text may hold a URL with user information or with a telling query value.
 func tellsSecret(text []byte) bool {
-	if at := bytes.IndexByte(text, '@'); at >= 0 && userInfo(text) {
+	if found := bytes.Contains(text, []byte{'@'}); found && userInfo(text) {
 		return true
 	}
 	for rest := text; ; {

@@ -61,8 +61,12 @@ func (c connectionShowCmd) Run(s *session) error {
 			return err
 		}
 		rows := [][]string{
-			{"name", n.Name}, {"product", n.Product}, {"account name", n.AccountName + tagged(n.TagAccountName)},
-			{"description", n.Description}, {"interval", n.Interval}, {"created", moment(n.CreatedAt)},
+			{"name", n.Name},
+			{"product", n.Product},
+			{"account name", n.AccountName + tagged(n.TagAccountName)},
+			{"description", n.Description},
+			{"interval", n.Interval},
+			{"created", moment(n.CreatedAt)},
 		}
 		for _, k := range slices.Sorted(maps.Keys(n.Settings)) {
 			rows = append(rows, []string{k, n.Settings[k]})

@@ -34,9 +34,7 @@ func (s *session) progress(label string) *progress {
 	p := &progress{s: s, label: label, start: s.Now(), stop: make(chan struct{})}
 	if s.Terminal {
 		// A countdown moves although no event comes.
-		p.stopped.Add(1)
-		go func() {
-			defer p.stopped.Done()
+		p.stopped.Go(func() {
 			t := time.NewTicker(time.Second)
 			defer t.Stop()
 			for {
@@ -49,7 +47,7 @@ func (s *session) progress(label string) *progress {
 					p.mu.Unlock()
 				}
 			}
-		}()
+		})
 	}
 	return p
 }

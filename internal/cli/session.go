@@ -103,5 +103,5 @@ func newLogger(w io.Writer, format string, level slog.Level, terminal bool) *slo
 		return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
 	}
 	_, plain := os.LookupEnv("NO_COLOR")
-	return slog.New(tint.NewHandler(w, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: plain}))
+	return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: plain}))
 }

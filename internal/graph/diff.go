@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"maps"
 	"sort"
 	"strings"
 )
@@ -43,9 +44,7 @@ func (d Diff) Apply(p Properties) Properties {
 			out[k] = v
 		}
 	}
-	for k, v := range d.New {
-		out[k] = v
-	}
+	maps.Copy(out, d.New)
 	return out
 }
 
@@ -71,9 +70,7 @@ func (p Properties) only(keep func(string) bool) Properties {
 // overwrites known), a nil value removes it. Both must be normalized.
 func Merge(stored, claim Properties) Properties {
 	out := make(Properties, len(stored)+len(claim))
-	for k, v := range stored {
-		out[k] = v
-	}
+	maps.Copy(out, stored)
 	for k, v := range claim {
 		if v == nil {
 			delete(out, k)
@@ -108,9 +105,7 @@ func (o Object) Normalized(drop func(property string) bool) Object {
 	o.Relationships = rels[:0]
 	for _, r := range rels {
 		if n := len(o.Relationships); n > 0 && o.Relationships[n-1].Key() == r.Key() {
-			for k, v := range r.Properties {
-				o.Relationships[n-1].Properties[k] = v
-			}
+			maps.Copy(o.Relationships[n-1].Properties, r.Properties)
 			continue
 		}
 		o.Relationships = append(o.Relationships, r)

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"maps"
 	"sort"
 	"strings"
 )
@@ -109,9 +110,7 @@ func (m *Model) Types() []TypeDecl {
 // Aliases returns the other names of types, by alias.
 func (m *Model) Aliases() map[string]string {
 	out := make(map[string]string, len(m.aliases))
-	for a, t := range m.aliases {
-		out[a] = t
-	}
+	maps.Copy(out, m.aliases)
 	return out
 }
 

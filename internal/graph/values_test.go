@@ -99,7 +99,8 @@ func TestHashIgnoresOrderAndRaw(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := properties().Draw(t, "p")
 		rels := []graph.Relationship{
-			{From: "u1", Verb: "opened", To: "p"}, {From: "u2", Verb: "APPROVED", To: "p", Properties: graph.Properties{"at": 5}},
+			{From: "u1", Verb: "opened", To: "p"},
+			{From: "u2", Verb: "APPROVED", To: "p", Properties: graph.Properties{"at": 5}},
 			{From: "r", Verb: "HAS", To: "p"},
 		}
 		o := graph.Object{Entity: graph.Entity{Key: "k", Type: "t", Properties: p}, Relationships: rels}

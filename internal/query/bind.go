@@ -1,6 +1,7 @@
 package query
 
 import (
+	"slices"
 	"sort"
 	"strings"
 )
@@ -110,10 +111,8 @@ func (b *binder) resolve(o *Operand) error {
 		o.ref = places[0]
 		return nil
 	case 0:
-		for _, g := range b.gone {
-			if g == o.Alias {
-				return problem(b.q.text, o.Pos, "", "%s stands behind a negated hop and has no value", quote(o.Alias))
-			}
+		if slices.Contains(b.gone, o.Alias) {
+			return problem(b.q.text, o.Pos, "", "%s stands behind a negated hop and has no value", quote(o.Alias))
 		}
 		known := b.known()
 		hint := didYouMean(o.Alias, known)

@@ -20,10 +20,12 @@ func TestCheckWarnsAboutUnknownNames(t *testing.T) {
 		{"FIND (User|PR) WITH state = 'OPEN'", ""},
 		{"FIND Host WITH anything = 1", ""},
 		{"FIND * WITH anything = 1", ""},
-		{"FIND PR AS p WHERE p.titel = 'x' RETURN p.stat ORDER BY p.idd",
+		{
+			"FIND PR AS p WHERE p.titel = 'x' RETURN p.stat ORDER BY p.idd",
 			`nothing here has the property "titel"; did you mean "title"? at line 1, column 20` +
 				` / nothing here has the property "stat"; did you mean "state"? at line 1, column 41` +
-				` / nothing here has the property "idd"; did you mean "id"? at line 1, column 57`},
+				` / nothing here has the property "idd"; did you mean "id"? at line 1, column 57`,
+		},
 		{"FIND PR ORDER BY createdon", `nothing here has the property "createdon"; did you mean "createdOn"? at line 1, column 18`},
 		{"FIND PR AS p WITH", "error"},
 		{"FIND PR WITH p.state = 'OPEN' AS p", `properties in WITH stand without an alias; write state at line 1, column 14`},
@@ -31,11 +33,15 @@ func TestCheckWarnsAboutUnknownNames(t *testing.T) {
 		{"FIND User THAT HAS PR", `the graph has no HAS between these two at line 1, column 11`},
 		{"FIND PR THAT OPENED >> User", `OPENED goes the other way; turn the arrow round at line 1, column 9`},
 		{"FIND User THAT !HAS PR", ""},
-		{"FIND User THAT REVIEWED PR WHERE REVIEWED.stat = 'x' AND REVIEWED._type != 'x'",
-			`nothing here has the property "stat"; did you mean "state"? at line 1, column 34`},
-		{"FIND * WITH _type = 'bitbucket_rep' AND _class = ('PR' OR 'Usr')",
+		{
+			"FIND User THAT REVIEWED PR WHERE REVIEWED.stat = 'x' AND REVIEWED._type != 'x'",
+			`nothing here has the property "stat"; did you mean "state"? at line 1, column 34`,
+		},
+		{
+			"FIND * WITH _type = 'bitbucket_rep' AND _class = ('PR' OR 'Usr')",
 			`the graph has no type "bitbucket_rep"; did you mean "bitbucket_repo"? at line 1, column 21` +
-				` / the graph has no class "Usr"; did you mean "User"? at line 1, column 59`},
+				` / the graph has no class "Usr"; did you mean "User"? at line 1, column 59`,
+		},
 	}
 	for _, tt := range tests {
 		q, err := Parse(tt.text)

@@ -2,6 +2,7 @@ package query
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,12 +62,7 @@ func (n *naive) sees(t thing) bool {
 		return true
 	}
 	in := func(id int64, list []int64) bool {
-		for _, l := range list {
-			if l == id {
-				return true
-			}
-		}
-		return false
+		return slices.Contains(list, id)
 	}
 	switch {
 	case in(t.id, n.viewer.repos), in(t.id, n.viewer.projects):

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -67,10 +68,8 @@ func (p *parser) item() (Item, error) {
 func (p *parser) function(i *Item) error {
 	t := p.next()
 	name := strings.ToUpper(t.text)
-	for _, f := range scalarFunctions() {
-		if f == name {
-			return notYet(p.text, t.pos, "function "+name)
-		}
+	if slices.Contains(scalarFunctions(), name) {
+		return notYet(p.text, t.pos, "function "+name)
 	}
 	for _, f := range aggregates() {
 		if f == name {

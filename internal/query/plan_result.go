@@ -354,7 +354,7 @@ func (g *grouping) plan() *plan {
 		groups += " GROUP BY " + strings.Join(g.keys, ", ")
 	}
 	by := ""
-	if terms := append(g.order, g.ties...); len(terms) > 0 {
+	if terms := slices.Concat(g.order, g.ties); len(terms) > 0 {
 		by = " ORDER BY " + strings.Join(terms, ", ")
 	}
 	window := p.window()

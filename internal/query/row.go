@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sort"
 
 	"github.com/windlass-hq/windlass/internal/store"
@@ -57,10 +58,8 @@ func (r Row) MarshalJSON() ([]byte, error) {
 
 // add appends a column; one that is there already, as with pr.*, pr.title, keeps its place and value.
 func (r *Row) add(name string, value any) {
-	for _, n := range r.Names {
-		if n == name {
-			return
-		}
+	if slices.Contains(r.Names, name) {
+		return
 	}
 	r.append(name, value)
 }

@@ -46,9 +46,14 @@ func bakery() world {
 	pr(32, "pr2", "MERGED", false, 3, 8)
 	pr(33, "pr3", "MERGED", nil, 5, 400)
 	for _, e := range []bond{
-		{from: 20, verb: "HAS", to: 31}, {from: 20, verb: "HAS", to: 32}, {from: 20, verb: "HAS", to: 33},
-		{from: 10, verb: "OPENED", to: 31}, {from: 10, verb: "OPENED", to: 32}, {from: 11, verb: "OPENED", to: 33},
-		{from: 11, verb: "APPROVED", to: 31}, {from: 10, verb: "APPROVED", to: 31},
+		{from: 20, verb: "HAS", to: 31},
+		{from: 20, verb: "HAS", to: 32},
+		{from: 20, verb: "HAS", to: 33},
+		{from: 10, verb: "OPENED", to: 31},
+		{from: 10, verb: "OPENED", to: 32},
+		{from: 11, verb: "OPENED", to: 33},
+		{from: 11, verb: "APPROVED", to: 31},
+		{from: 10, verb: "APPROVED", to: 31},
 		{from: 11, verb: "REVIEWED", to: 32, props: map[string]any{"state": "changes_requested"}},
 		{from: 11, verb: "KNOWS", to: 11},
 	} {
@@ -145,25 +150,37 @@ func TestAnswersAsJSON(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"FIND CodeRepo", `[{"_key":"repo","_type":"bitbucket_repo","_class":["CodeRepo"],"displayName":"Repo","_source":"provider",` +
 			`"_beginOn":1772323200000,"_createdOn":1772323200000,"_version":1,"name":"Repo","size":7}]`},
-		{"FIND CodeRepo AS r RETURN r.size, r.name AS title, r.public, r._class",
-			`[{"r.size":7,"title":"Repo","r.public":null,"r._class":["CodeRepo"]}]`},
-		{"FIND CodeRepo THAT HAS PR AS pr RETURN COUNT(pr), CodeRepo.name, SUM(pr.taskCount), AVG(pr.taskCount) AS mean, MIN(pr.taskCount), max(pr.taskCount)",
-			`[{"COUNT(pr)":3,"CodeRepo.name":"Repo","SUM(pr.taskCount)":10,"mean":3.3333333333333335,"MIN(pr.taskCount)":2,"MAX(pr.taskCount)":5}]`},
-		{"FIND User AS u THAT (OPENED|APPROVED) PR AS pr RETURN u.name AS who, COUNT(pr) AS n, SUM(pr.taskCount) AS s ORDER BY s DESC",
-			`[{"who":"Bob","n":2,"s":7},{"who":"Ann","n":2,"s":5}]`},
-		{"FIND PR AS p RETURN COUNT(p), COUNT(p.state), COUNT(p.approved), SUM(p.nothing)",
-			`[{"COUNT(p)":3,"COUNT(p.state)":2,"COUNT(p.approved)":2,"SUM(p.nothing)":null}]`},
+		{
+			"FIND CodeRepo AS r RETURN r.size, r.name AS title, r.public, r._class",
+			`[{"r.size":7,"title":"Repo","r.public":null,"r._class":["CodeRepo"]}]`,
+		},
+		{
+			"FIND CodeRepo THAT HAS PR AS pr RETURN COUNT(pr), CodeRepo.name, SUM(pr.taskCount), AVG(pr.taskCount) AS mean, MIN(pr.taskCount), max(pr.taskCount)",
+			`[{"COUNT(pr)":3,"CodeRepo.name":"Repo","SUM(pr.taskCount)":10,"mean":3.3333333333333335,"MIN(pr.taskCount)":2,"MAX(pr.taskCount)":5}]`,
+		},
+		{
+			"FIND User AS u THAT (OPENED|APPROVED) PR AS pr RETURN u.name AS who, COUNT(pr) AS n, SUM(pr.taskCount) AS s ORDER BY s DESC",
+			`[{"who":"Bob","n":2,"s":7},{"who":"Ann","n":2,"s":5}]`,
+		},
+		{
+			"FIND PR AS p RETURN COUNT(p), COUNT(p.state), COUNT(p.approved), SUM(p.nothing)",
+			`[{"COUNT(p)":3,"COUNT(p.state)":2,"COUNT(p.approved)":2,"SUM(p.nothing)":null}]`,
+		},
 		{"FIND Nobody AS p RETURN COUNT(p), SUM(p.x)", `[{"COUNT(p)":0,"SUM(p.x)":null}]`},
 		{"FIND Nobody AS p RETURN p.x, COUNT(p)", `[]`},
-		{"FIND User THAT REVIEWED AS r PR RETURN r.*, r.state, r._type",
+		{
+			"FIND User THAT REVIEWED AS r PR RETURN r.*, r.state, r._type",
 			`[{"r._key":"bob|REVIEWED|pr2","r._type":"bitbucket_user_reviewed_pull_request","r._class":"REVIEWED","r._fromEntityKey":"bob",` +
-				`"r._toEntityKey":"pr2","r.displayName":"REVIEWED","r._beginOn":1772323200000,"r.state":"changes_requested"}]`},
+				`"r._toEntityKey":"pr2","r.displayName":"REVIEWED","r._beginOn":1772323200000,"r.state":"changes_requested"}]`,
+		},
 		{"FIND PR WITH _key = 'pr1' AS p RETURN p.state, p.*", `[{"p.state":"OPEN","p._key":"pr1","p._type":"bitbucket_pull_request","p._class":["Review","PR"],` +
 			`"p.displayName":"pr1","p._source":"provider","p._beginOn":1772323200000,"p._createdOn":1772323200000,"p._version":1,` +
 			`"p.approved":true,"p.createdOn":1773100800000,"p.taskCount":2}]`},
-		{"FIND User WITH name = 'Bob' AS u THAT APPROVED PR RETURN u, PR.approved",
+		{
+			"FIND User WITH name = 'Bob' AS u THAT APPROVED PR RETURN u, PR.approved",
 			`[{"u":{"_key":"bob","_type":"bitbucket_user","_class":["User"],"displayName":"Bob","_source":"provider","_beginOn":1772323200000,` +
-				`"_createdOn":1772323200000,"_version":1,"name":"Bob"},"PR.approved":true}]`},
+				`"_createdOn":1772323200000,"_version":1,"name":"Bob"},"PR.approved":true}]`,
+		},
 	}
 	storetest.EachDatabase(t, func(t *testing.T, db *storetest.Database) {
 		e := engineOver(t, db.Open(t), bakery())

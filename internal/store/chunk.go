@@ -207,7 +207,7 @@ func (c *chunk) accept(f *fate) error {
 			return fault.New(fault.Invalid, "%s is a %s, but an answer calls it a %s", e.Key, was, e.Type).
 				With("report this with the answer; keys of different types must differ")
 		}
-		kind = old.kind // another class list of the same type: kept until a migration interns it anew
+		// Another class list of the same type: the old kind is kept until a migration interns it anew.
 	}
 	f.now = *old
 	if e.Name != "" {

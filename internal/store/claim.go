@@ -102,7 +102,7 @@ func (s *Store) prepare(ctx context.Context, b Batch, known func(scope int64, cl
 		w.stream = ConnectionStream(key.Connection)
 	}
 	rounds := map[string]int{}
-	make := func(scope int64, objects []graph.Object) []*claim {
+	claimed := func(scope int64, objects []graph.Object) []*claim {
 		out := make([]*claim, len(objects))
 		for i, o := range objects {
 			o = o.Normalized(s.model.derived(o.Entity.Type))
@@ -126,7 +126,7 @@ func (s *Store) prepare(ctx context.Context, b Batch, known func(scope int64, cl
 		}
 		return nil
 	}
-	w.all = make(b.Scope, b.Objects)
+	w.all = claimed(b.Scope, b.Objects)
 	if err := keep(b.Scope, w.all); err != nil {
 		return nil, err
 	}
@@ -135,7 +135,7 @@ func (s *Store) prepare(ctx context.Context, b Batch, known func(scope int64, cl
 		if err != nil {
 			return nil, err
 		}
-		if err := keep(met, make(met, b.Met)); err != nil {
+		if err := keep(met, claimed(met, b.Met)); err != nil {
 			return nil, err
 		}
 	}

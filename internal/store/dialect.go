@@ -93,7 +93,7 @@ func (d Dialect) forShare() string {
 func quote(s string) string {
 	out := make([]byte, 0, len(s)+2)
 	out = append(out, '\'')
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		if s[i] == '\'' {
 			out = append(out, '\'')
 		}

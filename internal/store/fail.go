@@ -70,19 +70,19 @@ func (s *Store) sqliteFailure(e *sqlite.Error) error {
 }
 
 func (s *Store) postgresFailure(e *pgconn.PgError) error {
-	switch {
-	case e.Code == "53100":
+	switch e.Code {
+	case "53100":
 		return fault.Wrap(e, fault.Unavailable, "the disk of the PostgreSQL server is full; nothing was half-written").
 			With("free space on the server and try again")
-	case e.Code == "28P01", e.Code == "28000":
+	case "28P01", "28000":
 		return fault.Wrap(e, fault.Unavailable, "PostgreSQL refuses the user or password of --database").With("check the URL")
-	case e.Code == "3D000":
+	case "3D000":
 		return fault.Wrap(e, fault.Unavailable, "the database named by --database does not exist").With("create it on the server, for example with createdb")
-	case e.Code == "42501":
+	case "42501":
 		return fault.Wrap(e, fault.Unavailable, "the database user lacks a right").With("make it the owner of the database")
-	case e.Code == "25006":
+	case "25006":
 		return fault.Wrap(e, fault.Unavailable, "the PostgreSQL server is read-only").With("name the primary server in --database")
-	case e.Code == "40001", e.Code == "40P01":
+	case "40001", "40P01":
 		return fault.Wrap(e, fault.Unavailable, "two writers got in each other's way; nothing was written").With("try again")
 	}
 	switch e.Code[:min(2, len(e.Code))] {

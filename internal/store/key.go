@@ -93,8 +93,8 @@ func resolved(path string) string {
 	}
 	rest := ""
 	for p := path; ; {
-		if real, err := filepath.EvalSymlinks(p); err == nil {
-			return filepath.Join(real, rest)
+		if target, err := filepath.EvalSymlinks(p); err == nil {
+			return filepath.Join(target, rest)
 		}
 		parent := filepath.Dir(p)
 		if parent == p {

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"slices"
+
 	"github.com/windlass-hq/windlass/internal/graph"
 )
 
@@ -298,10 +300,5 @@ func (c *chunk) dropEdge(e *edge, f *fate) error {
 }
 
 func contains(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(list, s)
 }

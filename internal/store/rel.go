@@ -3,6 +3,7 @@ package store
 import (
 	"database/sql"
 	"fmt"
+	"slices"
 
 	"github.com/windlass-hq/windlass/internal/graph"
 )
@@ -25,12 +26,7 @@ type edge struct {
 }
 
 func (e *edge) has(by seenBy) bool {
-	for _, s := range e.seen {
-		if s == by {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(e.seen, by)
 }
 
 func (e *edge) drop(gone func(seenBy) bool) {

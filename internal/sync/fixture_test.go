@@ -3,6 +3,7 @@ package sync_test
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net/http/httptest"
 	"os"
@@ -55,9 +56,7 @@ func each(t *testing.T, o sandbox.Options, test func(t *testing.T, f *fixture)) 
 func (f *fixture) connect(name string, settings map[string]string) store.Connection {
 	f.t.Helper()
 	all := map[string]string{"workspaces": "acme"}
-	for k, v := range settings {
-		all[k] = v
-	}
+	maps.Copy(all, settings)
 	c, err := f.store.CreateConnection(f.t.Context(), store.Connection{Name: name, Product: "cloud", AccountName: name, Interval: "1h", Settings: all},
 		[]store.Credential{{Kind: "oauth", Identity: "sandbox-key", Secret: "sandbox-secret"}})
 	if err != nil {

@@ -263,7 +263,9 @@ func TestAddresses(t *testing.T) {
 		}
 	}
 	for _, creds := range [][]bitbucket.Credential{
-		nil, {{Kind: bitbucket.Basic, Identity: "ann", Secret: "x"}}, {{Kind: bitbucket.AppPassword, Identity: "ann", Secret: "x"}},
+		nil,
+		{{Kind: bitbucket.Basic, Identity: "ann", Secret: "x"}},
+		{{Kind: bitbucket.AppPassword, Identity: "ann", Secret: "x"}},
 		{{Role: bitbucket.RoleHooks, Kind: bitbucket.Token, Secret: "x"}},
 	} {
 		if _, err := cloud.New(cloud.Options{Credentials: creds}); !fault.Is(err, fault.Invalid) || fault.RemedyOf(err) == "" {

@@ -226,10 +226,11 @@ func oddly(out *bitbucket.Page, what string, i int, key string, r *record, ok bo
 			Key: fmt.Sprintf("%s, element %d", what, i+1), Problem: "its identity cannot be read", Lost: true,
 		})
 	case len(r.odd) > 0:
-		problem := r.odd[0]
+		var problem strings.Builder
+		problem.WriteString(r.odd[0])
 		for _, more := range r.odd[1:] {
-			problem += "; " + more
+			problem.WriteString("; " + more)
 		}
-		out.Odd = append(out.Odd, bitbucket.Odd{Key: key, Problem: problem})
+		out.Odd = append(out.Odd, bitbucket.Odd{Key: key, Problem: problem.String()})
 	}
 }

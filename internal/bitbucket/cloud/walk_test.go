@@ -70,15 +70,6 @@ func open(t *testing.T, answers map[string]any, change ...func(*cloud.Options)) 
 	return c, s
 }
 
-func collect(t *testing.T, list func(func(bitbucket.Page) error) error) []bitbucket.Page {
-	t.Helper()
-	var pages []bitbucket.Page
-	if err := list(func(p bitbucket.Page) error { pages = append(pages, p); return nil }); err != nil {
-		t.Fatal(err)
-	}
-	return pages
-}
-
 const (
 	wsUUID   = "11111111-1111-4111-8111-111111111111"
 	projUUID = "22222222-2222-4222-8222-222222222222"

@@ -65,7 +65,7 @@ func (s *Sandbox) OpenPullRequest(o PullRequestSpec) (int, error) {
 	return id, err
 }
 
-// Approve, Unapprove and RequestChanges give or take back a verdict on an open pull request.
+// Approve gives an approval on an open pull request; Unapprove and RequestChanges take it back or give another verdict.
 func (s *Sandbox) Approve(repository string, id int, user string) error {
 	return s.judge(repository, id, user, approved)
 }

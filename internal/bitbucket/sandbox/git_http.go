@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -305,8 +306,8 @@ func (s *Sandbox) adopt(g *graph, found []logged) {
 	for _, u := range s.world.users {
 		byEmail[u.email] = u
 	}
-	for i := len(found) - 1; i >= 0; i-- {
-		c := found[i].commit
+	for _, f := range slices.Backward(found) {
+		c := f.commit
 		c.author.user = byEmail[strings.ToLower(c.author.email)]
 		c.committer.user = byEmail[strings.ToLower(c.committer.email)]
 		g.commit(c)

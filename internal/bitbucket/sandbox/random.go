@@ -89,7 +89,7 @@ func parseUUID(s string) (uuid, bool) {
 	}
 	s = s[1:37]
 	n := 0
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		c := s[i]
 		if i == 8 || i == 13 || i == 18 || i == 23 {
 			if c != '-' {

@@ -96,7 +96,7 @@ func walk(t testing.TB, target string) []object {
 
 // at returns what is found along dotted keys.
 func at(v any, path string) any {
-	for _, k := range strings.Split(path, ".") {
+	for k := range strings.SplitSeq(path, ".") {
 		o, ok := v.(object)
 		if !ok {
 			return nil

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -162,11 +163,11 @@ func (w *writer) str(k, v string) {
 func (w *writer) parts(k string, parts ...string) {
 	if w.find != nil {
 		if w.find.at(k) {
-			s := ""
+			var s strings.Builder
 			for _, p := range parts {
-				s += p
+				s.WriteString(p)
 			}
-			w.find.add(k, value{kind: kindString, s: s})
+			w.find.add(k, value{kind: kindString, s: s.String()})
 		}
 		return
 	}

@@ -145,7 +145,7 @@ func (r reading) now(ctx context.Context) (state, error) {
 		var key string
 		var scope int64
 		err := rows.Scan(&key, &scope)
-		further[key] = append(further[key], r.scopes[scope])
+		further[key] = slices.Concat(further[key], []string{r.scopes[scope]})
 		return err
 	})
 	if err != nil {

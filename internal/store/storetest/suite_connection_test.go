@@ -127,9 +127,9 @@ func TestUpdateChangesOnlyWhatItNames(t *testing.T) {
 	each(t, func(f *fixture) {
 		account, value := "Acme", "1h"
 		f.later()
-		c, err := f.store.UpdateConnection(f.Context(), f.one.ID, store.ConnectionUpdate{AccountName: &account, Settings: map[string]*string{"a": &value, "b": &value}})
+		_, err := f.store.UpdateConnection(f.Context(), f.one.ID, store.ConnectionUpdate{AccountName: &account, Settings: map[string]*string{"a": &value, "b": &value}})
 		f.ok(err)
-		c, err = f.store.UpdateConnection(f.Context(), f.one.ID, store.ConnectionUpdate{Interval: &value, Settings: map[string]*string{"b": nil}})
+		c, err := f.store.UpdateConnection(f.Context(), f.one.ID, store.ConnectionUpdate{Interval: &value, Settings: map[string]*string{"b": nil}})
 		f.ok(err)
 		f.same("settings", c.Settings, map[string]string{"a": "1h"})
 		read, err := f.store.Connection(f.Context(), "one")
@@ -170,7 +170,7 @@ func TestRemovedConnectionTakesOnlyItsOwnSightAway(t *testing.T) {
 			f.closed(key)
 			history, err := f.store.History(f.Context(), key)
 			f.ok(err)
-			f.same("reason of "+key, string(history[len(history)-1].Reason), string(graph.Withdrawn))
+			f.same("reason of "+key, history[len(history)-1].Reason, string(graph.Withdrawn))
 		}
 		f.same("shared", f.entity("w").Name, "w")
 		_, err = f.store.Connection(f.Context(), "three")

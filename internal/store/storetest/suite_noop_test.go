@@ -160,9 +160,10 @@ func (f *fixture) consistent(acknowledged int) {
 				f.Fatalf("change %d follows %d", c.Seq, after)
 			}
 			after = c.Seq
-			if c.Op == graph.Created {
+			switch c.Op {
+			case graph.Created:
 				open[c.Key] = ""
-			} else if c.Op == graph.Closed {
+			case graph.Closed:
 				delete(open, c.Key)
 			}
 		}
