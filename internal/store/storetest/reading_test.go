@@ -162,7 +162,7 @@ func (r reading) now(ctx context.Context) (state, error) {
 		if home.Valid {
 			v.Home = ids[home.Int64]
 		}
-		v.Scopes = append(further[key], r.scopes[scope])
+		v.Scopes = slices.Concat(further[key], []string{r.scopes[scope]})
 		slices.Sort(v.Scopes)
 		facts, err := properties(props)
 		v.Facts = facts
