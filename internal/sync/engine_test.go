@@ -209,9 +209,7 @@ func TestManyMissingAreHeldUntilConfirmed(t *testing.T) {
 // TestAListingThatSeesThemAgainReleasesWhatWasHeld: a page that claims to be the last hides many; nothing may close,
 // and nothing is left to confirm once Bitbucket is itself again.
 func TestAListingThatSeesThemAgainReleasesWhatWasHeld(t *testing.T) {
-	o := small()
-	o.Repositories = 230
-	each(t, o, func(t *testing.T, f *fixture) {
+	each(t, sandbox.Options{Seed: 3, Repositories: 130, PullRequests: 60, Users: 8}, func(t *testing.T, f *fixture) {
 		f.sync(sync.RunOptions{}, sync.Complete)
 		_, err := f.sandbox.AddFault(sandbox.Fault{Kind: sandbox.FaultMissing, Path: "/2.0/repositories/"})
 		f.must(err)
@@ -245,43 +243,37 @@ func TestAMemberWhoLeavesLosesTheMembershipOnly(t *testing.T) {
 }
 
 func TestAFailedListingClosesNothing(t *testing.T) {
-	for _, tc := range []struct {
-		name  string
-		fault sandbox.Fault
-	}{
-		{"503 on the second page", sandbox.Fault{Kind: sandbox.FaultStatus, Status: 503, Skip: 1}},
-		{"truncated JSON", sandbox.Fault{Kind: sandbox.FaultTruncate}},
-		{"a proxy's page", sandbox.Fault{Kind: sandbox.FaultHTML, Status: 200}},
-		{"a page that repeats", sandbox.Fault{Kind: sandbox.FaultRepeat}},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			o := small()
-			o.PullRequests = 700
-			each(t, o, func(t *testing.T, f *fixture) {
-				f.sync(sync.RunOptions{}, sync.Complete)
-				names, pulls := f.repositories()
-				repo := withPulls(t, names, pulls, 52)
-				f.must(f.sandbox.DeletePullRequest(repo, pulls[repo][0]))
-				before := len(stored(t, f.store).entities)
-				bad := tc.fault
-				bad.Path = "/2.0/repositories/"
-				_, err := f.sandbox.AddFault(bad)
-				f.must(err)
-				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-				defer cancel()
-				s, err := f.engine.Run(ctx, "acme", sync.RunOptions{Drain: true}, nil)
-				if s.Status != sync.Partial {
-					t.Errorf("status = %s (%v), want partial", s.Status, err)
-				}
-				if got := len(stored(t, f.store).entities); got != before || s.Changes.Deleted != 0 {
-					t.Errorf("%d entities, %d before; deleted %d; want nothing closed", got, before, s.Changes.Deleted)
-				}
-				f.sandbox.ClearFaults()
-				f.sync(sync.RunOptions{}, sync.Complete)
-				f.equal()
-			})
-		})
+	faults := map[string]sandbox.Fault{
+		"503 on the second page": {Kind: sandbox.FaultStatus, Status: 503, Skip: 1},
+		"truncated JSON":         {Kind: sandbox.FaultTruncate},
+		"a proxy's page":         {Kind: sandbox.FaultHTML, Status: 200},
+		"a page that repeats":    {Kind: sandbox.FaultRepeat},
 	}
+	each(t, sandbox.Options{Seed: 3, Repositories: 5, PullRequests: 190, Users: 12}, func(t *testing.T, f *fixture) {
+		f.sync(sync.RunOptions{}, sync.Complete)
+		names, pulls := f.repositories()
+		repo := withPulls(t, names, pulls, 52)
+		for name, bad := range faults {
+			f.must(f.sandbox.DeletePullRequest(repo, pulls[repo][0]))
+			pulls[repo] = pulls[repo][1:]
+			before := len(stored(t, f.store).entities)
+			bad.Path = "/2.0/repositories/"
+			_, err := f.sandbox.AddFault(bad)
+			f.must(err)
+			s, err := f.engine.Run(t.Context(), "acme", sync.RunOptions{Drain: true}, nil)
+			if s.Status != sync.Partial {
+				t.Errorf("%s: status = %s (%v), want partial", name, s.Status, err)
+			}
+			if got := len(stored(t, f.store).entities); got != before || s.Changes.Deleted != 0 {
+				t.Errorf("%s: %d entities, %d before; deleted %d; want nothing closed", name, got, before, s.Changes.Deleted)
+			}
+			f.sandbox.ClearFaults()
+			if s := f.sync(sync.RunOptions{}, sync.Complete); s.Changes.Deleted != 1 {
+				t.Errorf("%s: deleted = %d once Bitbucket was itself again, want 1", name, s.Changes.Deleted)
+			}
+		}
+		f.equal()
+	})
 }
 
 func TestAnOddObjectIsReportedAndTheRunGoesOn(t *testing.T) {
