@@ -52,7 +52,7 @@ vet:
 
 # Rewrites everything in the repository that is generated from code.
 docs:
-	CGO_ENABLED=0 $(GO) test ./docs ./internal/config -update
+	CGO_ENABLED=0 $(GO) test ./docs ./internal/config ./internal/api -update
 
 lint: tools
 	$(GOLANGCI) run ./...
