@@ -8,8 +8,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/alecthomas/kong"
 
 	"github.com/windlass-hq/windlass/internal/bitbucket/sandbox"
 	"github.com/windlass-hq/windlass/internal/config"
@@ -33,8 +36,7 @@ type sandboxCmd struct {
 	Listen string `default:"127.0.0.1:7990" help:"Address." placeholder:"HOST:PORT"`
 	worldFlags
 	Latency   time.Duration `help:"Time added to every answer." placeholder:"TIME"`
-	RateLimit string        `enum:",off,hour" default:"off" help:"Enforce the real rolling-hour limits: off or hour." placeholder:"WHICH"`
-	Allowance int           `help:"Calls per hour and credential, instead of 1,000." placeholder:"N"`
+	RateLimit rateLimit     `help:"Enforce the real limits per rolling hour and credential: 1,000 calls, or N with --rate-limit=N." placeholder:"N"`
 	Faults    string        `help:"Faults to begin with, as JSON: @FILE or the text." placeholder:"JSON"`
 	PublicURL string        `name:"public-url" help:"Scheme and host that links carry instead of its own." placeholder:"URL"`
 }
@@ -52,8 +54,8 @@ Example:
 // Run serves a sandbox until the context ends.
 func (c sandboxCmd) Run(s *session) error {
 	o := c.options()
-	o.Latency, o.RateLimit, o.PublicURL, o.Clock = c.Latency, c.RateLimit == "hour", c.PublicURL, s.Now
-	o.Limits.API = c.Allowance
+	o.Latency, o.RateLimit, o.PublicURL, o.Clock = c.Latency, c.RateLimit.on, c.PublicURL, s.Now
+	o.Limits.API = c.RateLimit.calls
 	faults, err := readFaults(c.Faults)
 	if err != nil {
 		return err
@@ -72,6 +74,33 @@ func (c sandboxCmd) Run(s *session) error {
 		err = closing
 	}
 	return err
+}
+
+// rateLimit is a flag that may stand alone or carry the number of calls.
+type rateLimit struct {
+	on    bool
+	calls int // per hour; 0 for the vendor's
+}
+
+// IsBool tells kong that the flag needs no value.
+func (rateLimit) IsBool() bool { return true }
+
+// Decode implements kong.MapperValue.
+func (l *rateLimit) Decode(ctx *kong.DecodeContext) error {
+	l.on = true
+	if ctx.Scan.Peek().Type != kong.FlagValueToken {
+		return nil
+	}
+	text := fmt.Sprint(ctx.Scan.Pop().Value)
+	if l.on = text != "false"; !l.on || text == "true" {
+		return nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return fmt.Errorf("%q is no number of calls", text)
+	}
+	l.calls = n
+	return nil
 }
 
 func readFaults(flag string) ([]sandbox.Fault, error) {

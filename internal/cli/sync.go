@@ -82,6 +82,9 @@ func outcome(s *session, r client.Run) error {
 	case client.RunComplete:
 		return nil
 	case client.RunInterrupted:
+		if r.Summary != nil && r.Summary.Status != client.RunInterrupted && r.Error != "" { // not by a person
+			s.note("windlass: %s", r.Error)
+		}
 		s.note("windlass: stopped; run %d is saved as interrupted", r.ID)
 		s.note("          Go on where it stopped: windlass sync %s", r.Connection)
 	default:

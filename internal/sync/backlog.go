@@ -38,29 +38,32 @@ func (p *pass) backlog(ctx context.Context, deadline time.Time) error {
 	}
 	var (
 		mu       gosync.Mutex
+		begun    int
 		done     int
 		failures int
+		spent    error // why nothing more is begun, while what is under way may end
 	)
-	queue := make(chan item)
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		defer close(queue)
-		for _, it := range items {
-			if !deadline.IsZero() && !p.Now().Before(deadline) {
-				return nil
-			}
-			select {
-			case queue <- it:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+	next := func() (item, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		late := !deadline.IsZero() && !p.Now().Before(deadline)
+		if spent != nil || late || begun == len(items) {
+			return item{}, false
 		}
-		return nil
-	})
+		begun++
+		return items[begun-1], true
+	}
+	g, ctx := errgroup.WithContext(ctx)
 	for range min(p.Parallel, len(items)) {
 		g.Go(func() error {
-			for it := range queue {
+			for it, ok := next(); ok; it, ok = next() {
 				entry, err := p.pullRequests(ctx, it)
+				if fault.Is(err, fault.Limited) {
+					mu.Lock()
+					spent = err
+					mu.Unlock()
+					return nil
+				}
 				if err != nil {
 					return err
 				}
@@ -84,7 +87,10 @@ func (p *pass) backlog(ctx context.Context, deadline time.Time) error {
 			return nil
 		})
 	}
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return spent
 }
 
 // wanted returns the repositories whose pull requests are to be listed, newest update first. Rows whose repository

@@ -238,10 +238,16 @@ func (p *pass) finish(ctx context.Context, cause error) (Summary, error) {
 		p.run.Status, sum.Status = Interrupted, Interrupted
 		cause = fault.Wrap(cause, fault.Canceled, "the run of %q was interrupted; what was read is kept", p.conn.Name).
 			With("windlass sync %s goes on where it stopped", p.conn.Name)
-	case sum.read == 0:
-		p.run.Status, sum.Status = Failed, Failed
 	default:
-		p.run.Status, sum.Status = Partial, Partial
+		if sum.Status = Partial; sum.read == 0 {
+			sum.Status = Failed
+		}
+		p.run.Status = sum.Status
+		// A spent allowance or a silent Bitbucket ends a run in the middle: the next one goes on from there, or a
+		// workspace that needs more calls than an hour grants would never be read to its end.
+		if fault.Is(cause, fault.Limited) || fault.Is(cause, fault.Unavailable) {
+			p.run.Status = Interrupted
+		}
 	}
 	if cause != nil {
 		p.run.Error = cause.Error()

@@ -330,6 +330,38 @@ func TestAnInterruptedRunGoesOn(t *testing.T) {
 	})
 }
 
+// TestASpentAllowanceIsNoLoss: with fewer calls an hour than one run needs, runs that do not wait come to the end
+// together, each going on where the one before stopped.
+func TestASpentAllowanceIsNoLoss(t *testing.T) {
+	o := small()
+	now := time.Now()
+	var mu gosync.Mutex
+	o.Clock = func() time.Time { mu.Lock(); defer mu.Unlock(); return now }
+	o.RateLimit, o.Limits.API = true, 12
+	each(t, o, func(t *testing.T, f *fixture) {
+		for hour := 1; ; hour++ {
+			s, err := f.engine.Run(t.Context(), "acme", sync.RunOptions{Drain: true, NoWait: true}, nil)
+			if err == nil {
+				if s.Status != sync.Complete || hour < 2 {
+					t.Errorf("hour %d: %s without an error", hour, s.Status)
+				}
+				break
+			}
+			if !fault.Is(err, fault.Limited) || s.Status != sync.Partial {
+				t.Fatalf("hour %d: status %s, error %v; want partial and limited", hour, s.Status, err)
+			}
+			if hour > 6 {
+				t.Fatal("it never comes to an end")
+			}
+			mu.Lock()
+			now = now.Add(61 * time.Minute)
+			mu.Unlock()
+		}
+		f.must(f.sandbox.EditCredential("access-token", func(c *sandbox.Credential) { c.HourlyLimit = 1_000_000 }))
+		f.equal()
+	})
+}
+
 func pullRequestScopes(s sync.Summary) (n int) {
 	for _, sc := range s.Scopes {
 		if strings.HasSuffix(sc.Scope, "/pull-requests") {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	gosync "sync"
+	"time"
 
 	"github.com/windlass-hq/windlass/internal/bitbucket"
 	"github.com/windlass-hq/windlass/internal/fault"
@@ -225,6 +226,9 @@ func (p *pass) record(ctx context.Context, scope store.Scope, entry store.Ledger
 	return p.Store.RecordLedger(ctx, entry)
 }
 
+// adoptedFor is how long a run that goes on counts what it had finished as fresh.
+const adoptedFor = 72 * time.Hour
+
 // wantPullRequests raises the work for the pull requests of every repository listed in this run, or writes that they
 // are switched off. What an interrupted run had finished is not wanted again.
 func (p *pass) wantPullRequests(ctx context.Context) error {
@@ -235,7 +239,7 @@ func (p *pass) wantPullRequests(ctx context.Context) error {
 			return err
 		}
 		for _, s := range scopes {
-			finished[s.ID] = s.LastRun == p.run.ID && s.State == store.LedgerComplete
+			finished[s.ID] = s.LastRun == p.run.ID && s.State == store.LedgerComplete && p.started.Sub(s.Until) < adoptedFor
 		}
 	}
 	off := p.conn.Settings["pull-requests"] == "false"
