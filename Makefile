@@ -12,6 +12,9 @@ TESTFLAGS ?=
 DEMO      ?=
 BENCH     ?=
 
+# The commit goes into the binary where git can tell it, whatever GOFLAGS says.
+VCS := -buildvcs=$(shell git rev-parse --quiet --verify HEAD >/dev/null 2>&1 && echo true || echo false)
+
 # The race detector makes the pure Go SQLite ten times slower. So it watches all packages with -short, which bounds how
 # many cases the property tests draw; those packages run once more in full without it.
 FULL := ./internal/graph ./internal/job ./internal/query ./internal/store/... ./internal/bitbucket/cloud
@@ -29,7 +32,7 @@ demo: build
 	$(BIN) demo $(DEMO)
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/windlass
+	CGO_ENABLED=0 $(GO) build -trimpath $(VCS) -o $(BIN) ./cmd/windlass
 
 # All tests. What cannot run on this machine is said in one line each; .ci/run installs it and always runs it.
 test: vet
@@ -71,14 +74,13 @@ bench: bench-sync
 bench-sync: build
 	CGO_ENABLED=0 $(GO) run ./bench/sync --binary $(BIN) $(BENCH)
 
-# Release files: five platforms, checksums, and the modules that went in.
+# Release files: four platforms, checksums, and the modules that went in.
 dist:
 	rm -rf dist && mkdir -p dist
-	set -e; for target in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64; do \
+	set -e; for target in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64; do \
 	  os=$${target%/*}; arch=$${target#*/}; name=windlass-$$os-$$arch; \
-	  if [ $$os = windows ]; then name=$$name.exe; fi; \
 	  echo "dist: $$name"; \
-	  CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -ldflags '-s -w' -o dist/$$name ./cmd/windlass; \
+	  CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build -trimpath $(VCS) -ldflags '-s -w' -o dist/$$name ./cmd/windlass; \
 	  $(GO) version -m dist/$$name > dist/$$name.modules.txt; \
 	done
 	cd dist && sha256sum windlass-* > SHA256SUMS
