@@ -12,6 +12,9 @@ TESTFLAGS ?=
 DEMO      ?=
 BENCH     ?=
 
+# One way of compiling for the program, vet, the tests and the linters, so that each finds what another has compiled.
+export GOFLAGS := $(strip $(shell $(GO) env GOFLAGS) -trimpath)
+
 # The commit goes into the binary where git can tell it, whatever GOFLAGS says.
 VCS := -buildvcs=$(shell git rev-parse --quiet --verify HEAD >/dev/null 2>&1 && echo true || echo false)
 
@@ -32,7 +35,7 @@ demo: build
 	$(BIN) demo $(DEMO)
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath $(VCS) -o $(BIN) ./cmd/windlass
+	CGO_ENABLED=0 $(GO) build $(VCS) -o $(BIN) ./cmd/windlass
 
 # All tests. What cannot run on this machine is said in one line each; .ci/run installs it and always runs it.
 test: vet
@@ -80,7 +83,7 @@ dist:
 	set -e; for target in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64; do \
 	  os=$${target%/*}; arch=$${target#*/}; name=windlass-$$os-$$arch; \
 	  echo "dist: $$name"; \
-	  CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build -trimpath $(VCS) -ldflags '-s -w' -o dist/$$name ./cmd/windlass; \
+	  CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build $(VCS) -ldflags '-s -w' -o dist/$$name ./cmd/windlass; \
 	  $(GO) version -m dist/$$name > dist/$$name.modules.txt; \
 	done
 	cd dist && sha256sum windlass-* > SHA256SUMS
