@@ -27,7 +27,7 @@ func TestJobsAreListed(t *testing.T) {
 		ring(t, e, "connection/1/backlog") // waits for the lane of its connection
 		eventually(t, "the second job to be fetched", func() bool {
 			list := jobs(t, e, job.JobFilter{Kind: "backlog"})
-			return len(list) == 1 && list[0].Attempt == 1
+			return len(list) == 1 && list[0].Attempt == 1 && list[0].State == job.Waiting // fetched, and then at its lane
 		})
 		want := []job.Job{
 			{Kind: "backlog", Key: "connection/1/backlog", State: job.Waiting, Attempt: 1},

@@ -49,7 +49,7 @@ func (s *Store) openSQLite(ctx context.Context) error {
 	if err := os.Chmod(file, 0o600); err != nil {
 		return fmt.Errorf("protect %s: %w", file, err)
 	}
-	if s.reader, err = s.sqliteHandle(max(4, 2*runtime.NumCPU()), "", "query_only(1)", "mmap_size(1073741824)", "cache_size(-16384)"); err != nil {
+	if s.reader, err = s.sqliteHandle(max(4, 2*runtime.NumCPU()), "", "query_only(1)", "mmap_size(2147418112)", "cache_size(-16384)"); err != nil {
 		return err
 	}
 	keeper, err := s.sqliteHandle(1, "", "synchronous(FULL)")
