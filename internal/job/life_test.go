@@ -178,8 +178,12 @@ func TestLivingProcessIsLeftAlone(t *testing.T) {
 		}
 		g.let <- nil
 		eventually(t, "the row to be settled", func() bool { return settled(t, a, "connection/1/sync") })
-		if diff := cmp.Diff([]job.State{job.Done}, states(t, a, "connection/1/sync")); diff != "" {
-			t.Errorf("states (-want +got):\n%s", diff)
+		// A sweep that looked while the job ended may have rung once more; that wake-up finds nothing to do.
+		eventually(t, "all wake-ups to end", func() bool {
+			return cmp.Equal(slices.Compact(states(t, a, "connection/1/sync")), []job.State{job.Done})
+		})
+		if n := len(g.began); n != 0 {
+			t.Errorf("the work was done %d times more than it was wanted", n)
 		}
 	})
 }
