@@ -1,6 +1,8 @@
 package store
 
 import (
+	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 )
@@ -69,6 +71,22 @@ func (c *endCache) forget(keys []string) {
 		delete(c.young, k)
 		delete(c.old, k)
 	}
+}
+
+// closingsCounter counts on PostgreSQL, where other servers close too, what closings counts in this process.
+const closingsCounter = "closings"
+
+// closedSoFar returns how many transactions took presences away; it is compared, never added to.
+func (s *Store) closedSoFar(ctx context.Context) (int64, error) {
+	if !s.dialect.postgres {
+		return s.closing.count(), nil
+	}
+	var n int64
+	err := s.reader.QueryRowContext(ctx, "SELECT coalesce(max(next), 0) FROM counter WHERE name = $1", closingsCounter).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count closings: %w", err)
+	}
+	return n, nil
 }
 
 // closings counts transactions that took presences away, so that a listing under way knows that what it remembers of

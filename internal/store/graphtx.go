@@ -87,6 +87,11 @@ func (g *graphTx) commit() error {
 	if err := g.saveStreams(); err != nil {
 		return errors.Join(err, g.rollback())
 	}
+	if g.s.dialect.postgres && (g.moved || len(g.closed) > 0) {
+		if _, err := takeIDs(g.ctx, g.tx, closingsCounter, 1); err != nil {
+			return errors.Join(err, g.rollback())
+		}
+	}
 	g.s.ends.forget(g.closed)
 	if err := g.tx.Commit(); err != nil {
 		return errors.Join(fmt.Errorf("commit: %w", err), g.rollback())

@@ -16,7 +16,7 @@ type Listing struct {
 	scope   int64
 	members map[string]*member
 	size    int
-	closed  int64 // closings.count when the members were read
+	closed  int64 // closedSoFar when the members were read
 }
 
 type member struct {
@@ -26,7 +26,11 @@ type member struct {
 
 // BeginListing reads the members of a scope.
 func (s *Store) BeginListing(ctx context.Context, scope int64) (*Listing, error) {
-	l := &Listing{store: s, scope: scope, closed: s.closing.count()}
+	closed, err := s.closedSoFar(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l := &Listing{store: s, scope: scope, closed: closed}
 	if err := l.read(ctx); err != nil {
 		return nil, err
 	}
@@ -68,7 +72,11 @@ func (l *Listing) Apply(ctx context.Context, b Batch) (Result, error) {
 	if b.Scope != l.scope {
 		return Result{}, fault.New(fault.Internal, "a page of scope %d came to the listing of scope %d", b.Scope, l.scope)
 	}
-	if n := s.closing.count(); n != l.closed {
+	n, err := s.closedSoFar(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	if n != l.closed {
 		l.closed = n
 		if err := l.read(ctx); err != nil {
 			return Result{}, err
