@@ -116,7 +116,10 @@ func options(env Environment) []kong.Option {
 		kong.Exit(func(code int) { panic(exit(code)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 110}),
 		kong.ExplicitGroups([]kong.Group{
-			{Key: "start", Title: "Start:"}, {Key: "data", Title: "Data:"}, {Key: "care", Title: "Care:"}, {Key: "tools", Title: "Tools:"},
+			{Key: "start", Title: "Start:"},
+			{Key: "data", Title: "Data:"},
+			{Key: "care", Title: "Care:"},
+			{Key: "tools", Title: "Tools:"},
 			{Key: "cred", Title: "Credentials:"},
 		}),
 		vars,
