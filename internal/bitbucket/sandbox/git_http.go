@@ -1,15 +1,11 @@
 package sandbox
 
 import (
-	"bytes"
 	"compress/gzip"
-	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
-	"slices"
 	"strings"
 )
 
@@ -212,104 +208,20 @@ func (s *Sandbox) gitRepository(p gitPath, cred *credential) (*repo, *objects, *
 	return r, d, nil
 }
 
-// receive takes a push. The pack is read first; then, with the world locked, git unpacks it and REST learns what
-// changed, so both always agree.
+// receive takes a push.
 func (s *Sandbox) receive(rw http.ResponseWriter, req *http.Request, r *repo, d *objects, body io.Reader, cred *credential) *failure {
-	spool, err := os.CreateTemp(d.dir, "push-")
+	spool, err := newSpool(d)
 	if err != nil {
 		return plainText(http.StatusInternalServerError, err.Error())
 	}
-	defer func() {
-		_ = spool.Close()
-		_ = os.Remove(spool.Name())
-	}()
+	defer spool.discard()
 	if _, err := io.Copy(spool, body); err != nil {
 		return plainText(http.StatusBadRequest, "The push broke off: "+err.Error())
 	}
-	if _, err := spool.Seek(0, io.SeekStart); err != nil {
-		return plainText(http.StatusInternalServerError, err.Error())
-	}
-	// A client that goes away must not stop git between unpacking and moving refs.
-	ctx := context.WithoutCancel(req.Context())
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	cmd := gitCommand(ctx, d.dir, "receive-pack", "--stateless-rpc", d.dir)
-	var out bytes.Buffer
-	cmd.Stdin, cmd.Stdout = spool, &out
-	runErr := cmd.Run()
-	if err := s.learn(ctx, r, d, cred.user); err != nil {
-		return plainText(http.StatusInternalServerError, err.Error())
-	}
-	if runErr != nil && out.Len() == 0 {
-		return plainText(http.StatusInternalServerError, "git receive-pack failed: "+runErr.Error())
-	}
-	_, _ = rw.Write(out.Bytes())
-	return nil
-}
-
-// learn reads the refs of a repository back and applies what a push changed.
-func (s *Sandbox) learn(ctx context.Context, r *repo, d *objects, by *user) error {
-	g := s.world.graph(r)
-	out, err := gitOutput(ctx, d.dir, nil, "for-each-ref", "--format=%(refname) %(objectname) %(*objectname)", "refs/heads", "refs/tags")
+	report, err := s.takePush(req.Context(), r, d, spool, cred.user)
 	if err != nil {
-		return err
+		return plainText(http.StatusInternalServerError, err.Error())
 	}
-	branches, tags, objects, tips := map[string]hash{}, map[string]hash{}, map[string]hash{}, []hash{}
-	for line := range strings.Lines(string(out)) {
-		f := strings.Fields(line)
-		h, ok := parseHash(f[len(f)-1]) // the peeled object of an annotated tag comes last
-		if !ok {
-			continue
-		}
-		if name, ok := strings.CutPrefix(f[0], "refs/heads/"); ok {
-			branches[name] = h
-		} else {
-			name := strings.TrimPrefix(f[0], "refs/tags/")
-			tags[name] = h
-			if object, ok := parseHash(f[1]); ok && len(f) == 3 {
-				objects[name] = object
-			}
-		}
-		if g.get(h) == nil {
-			tips = append(tips, h)
-		}
-	}
-	if len(tips) > 0 {
-		found, err := d.readLog(ctx, tips, g.heads())
-		if err != nil {
-			return err
-		}
-		s.adopt(g, found)
-	}
-	at := s.now()
-	for name, h := range branches {
-		if g.branches[name] != h {
-			s.moved(r, name, h, by, at)
-		}
-	}
-	if r.empty && len(branches) > 0 {
-		r.empty = false
-		if _, ok := branches[r.main]; !ok {
-			for name := range branches {
-				r.main = name
-			}
-		}
-	}
-	g.branches, g.tags, g.objects = branches, tags, objects
-	r.updated = at
-	return d.saveRefs(g, r.main)
-}
-
-// adopt adds commits that git reported, parents first, and finds their authors' accounts.
-func (s *Sandbox) adopt(g *graph, found []logged) {
-	byEmail := map[string]*user{}
-	for _, u := range s.world.users {
-		byEmail[u.email] = u
-	}
-	for _, f := range slices.Backward(found) {
-		c := f.commit
-		c.author.user = byEmail[strings.ToLower(c.author.email)]
-		c.committer.user = byEmail[strings.ToLower(c.committer.email)]
-		g.commit(c)
-	}
+	_, _ = rw.Write(report)
+	return nil
 }
