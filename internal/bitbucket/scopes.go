@@ -54,31 +54,35 @@ func ParseScopes(s string) []string {
 
 // HasScope reports whether the granted scopes hold the wanted one, by name or by implication. OAuth consumers and
 // access tokens have the classic names, of which some imply others (FACTS 29); API tokens have names such as
-// read:repository:bitbucket, which never imply one another (FACTS 33).
-func HasScope(granted []string, classic string) bool {
+// read:repository:bitbucket, which never imply one another (FACTS 33). Data Center has permissions, each of which
+// includes the lower ones (FACTS 115, 133).
+func HasScope(granted []string, wanted string) bool {
 	for _, g := range granted {
-		if strings.HasSuffix(g, ":bitbucket") {
-			if g == tokenScope(classic) {
+		switch {
+		case g == wanted:
+			return true
+		case granular(wanted):
+		case granular(g):
+			if g == tokenScope(wanted) {
 				return true
 			}
-			continue
-		}
-		if g == classic || slices.Contains(implied(g), classic) {
+		case slices.Contains(implied(g), wanted):
 			return true
 		}
 	}
 	return false
 }
 
-// ScopeName returns the name of a classic scope in the naming that the granted scopes use.
-func ScopeName(granted []string, classic string) string {
-	for _, g := range granted {
-		if strings.HasSuffix(g, ":bitbucket") {
-			return tokenScope(classic)
-		}
+// ScopeName returns the name of a wanted scope in the naming that the granted scopes use.
+func ScopeName(granted []string, wanted string) string {
+	if !granular(wanted) && slices.ContainsFunc(granted, granular) {
+		return tokenScope(wanted)
 	}
-	return classic
+	return wanted
 }
+
+// granular reports whether a scope has the form of those of API tokens.
+func granular(scope string) bool { return strings.HasSuffix(scope, ":bitbucket") }
 
 func tokenScope(classic string) string {
 	switch classic {
@@ -104,6 +108,22 @@ func implied(scope string) []string {
 		return []string{"pullrequest", "repository:write", "repository"}
 	case "account:write":
 		return []string{"account"}
+	case "pipeline:write":
+		return []string{"pipeline"}
+	case "REPO_WRITE":
+		return []string{"REPO_READ"}
+	case "REPO_ADMIN":
+		return []string{"REPO_WRITE", "REPO_READ"}
+	case "PROJECT_READ":
+		return []string{"REPO_READ"}
+	case "PROJECT_WRITE":
+		return []string{"PROJECT_READ", "REPO_WRITE", "REPO_READ"}
+	case "PROJECT_ADMIN", "ADMIN", "SYS_ADMIN":
+		below := []string{"PROJECT_WRITE", "PROJECT_READ", "REPO_ADMIN", "REPO_WRITE", "REPO_READ"}
+		if scope == "PROJECT_ADMIN" {
+			return below
+		}
+		return append(below, "PROJECT_ADMIN", "ADMIN", "LICENSED_USER")
 	default:
 		return nil
 	}
