@@ -99,6 +99,29 @@ func (j JSON) Time() (int64, bool) {
 	return t.UnixMilli(), true
 }
 
+// Moment returns a time in any form that Data Center uses, as milliseconds since the epoch: a number of milliseconds,
+// such a number as text, or ISO 8601 text with or without a colon in its zone (FACTS 104, 148, 149a).
+func (j JSON) Moment() (int64, bool) {
+	if n, ok := j.Integer(); ok {
+		return n, true
+	}
+	if t, ok := j.Time(); ok {
+		return t, true
+	}
+	s, ok := j.Text()
+	if !ok {
+		return 0, false
+	}
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+		return n, true
+	}
+	t, err := time.Parse("2006-01-02T15:04:05.999999999Z0700", s)
+	if err != nil {
+		return 0, false
+	}
+	return t.UnixMilli(), true
+}
+
 // Each calls f for every member of an object in order, and reports whether j is an object. The key is unescaped and
 // valid only during the call; the value stays valid as long as j does. A key that repeats is passed again.
 func (j JSON) Each(f func(key []byte, value JSON)) bool {

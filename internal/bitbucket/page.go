@@ -1,6 +1,8 @@
 package bitbucket
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/windlass-hq/windlass/internal/graph"
@@ -31,6 +33,19 @@ type Odd struct {
 	Lost bool
 }
 
+// Note records what was odd about the element of a page that became an object: r is its record, and ok says whether its
+// identity was readable.
+func (p *Page) Note(what string, element int, key string, r *Record, ok bool) {
+	switch {
+	case !ok:
+		p.Odd = append(p.Odd, Odd{
+			Key: fmt.Sprintf("%s, element %d", what, element+1), Problem: "its identity cannot be read", Lost: true,
+		})
+	case len(r.odd) > 0:
+		p.Odd = append(p.Odd, Odd{Key: key, Problem: strings.Join(r.odd, "; ")})
+	}
+}
+
 // RepoRef is what it takes to ask for the contents of a repository. Key and UUID are enough; the rest saves calls
 // and names.
 type RepoRef struct {
@@ -38,10 +53,11 @@ type RepoRef struct {
 	WorkspaceSlug string
 	WorkspaceUUID string // without braces
 	ProjectKey    string // graph key of its project
+	Project       string // short key of its project, by which Data Center reads
 	Slug          string
-	UUID          string // without braces
+	UUID          string // without braces; on Data Center the number
 	Name          string
-	FullName      string // workspace/slug, lower case
+	FullName      string // workspace/slug or project/slug, lower case
 	UpdatedOn     int64  // milliseconds
 }
 
@@ -50,7 +66,9 @@ type Ref struct {
 	Type      string // graph type
 	Key       string // graph key, which holds its UUID and number
 	Workspace string // UUID or slug of the workspace it belongs to
-	Project   string // for a project: its short key, since Cloud knows no project by UUID
+	Project   string // short key of the project: of a project itself, and on Data Center of a repository and what is in it
+	Slug      string // on Data Center: of the repository (of a pull request: of its repository) or of the user
+	Name      string // on Data Center: of the repository, to find it after a move
 }
 
 // Presence is what a direct read says about an object.

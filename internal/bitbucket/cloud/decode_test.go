@@ -26,25 +26,25 @@ func convertAll(body []byte) []graph.Object {
 	}
 	ws := Workspace{Slug: "acme", UUID: "11111111-1111-4111-8111-111111111111"}
 	var out []graph.Object
-	keep := func(o graph.Object, _ *record, ok bool) {
+	keep := func(o graph.Object, _ *bitbucket.Record, ok bool) {
 		if ok {
 			out = append(out, o)
 		}
 	}
 	keep(convertWorkspace(j))
 	wire, _ := readPage(j)
-	var met people
+	met := newPeople()
 	for _, v := range wire.values {
 		keep(convertProject(v, ws))
 		keep(convertMember(v, ws))
 		keep(convertUser(v))
-		keep(convertPullRequest(v, testRepo(), &met))
+		keep(convertPullRequest(v, testRepo(), met))
 		if res, r, ok := convertRepository(v, ws); ok {
 			keep(res.object, r, ok)
 		}
 		identity(v)
 	}
-	return append(out, met.met...)
+	return append(out, met.Take()...)
 }
 
 // FuzzPage feeds anything to the decoders: they never panic, and what they keep is sound.
@@ -118,9 +118,9 @@ func BenchmarkPullRequestPage(b *testing.B) {
 			b.Fatal("not valid")
 		}
 		wire, _ := readPage(body)
-		var met people
+		met := newPeople()
 		for _, v := range wire.values {
-			if o, r, ok := convertPullRequest(v, testRepo(), &met); ok && len(r.odd) == 0 && len(o.Relationships) == 5 {
+			if o, r, ok := convertPullRequest(v, testRepo(), met); ok && len(r.Odd()) == 0 && len(o.Relationships) == 5 {
 				n++
 			}
 		}

@@ -2,7 +2,6 @@ package cloud
 
 import (
 	"context"
-	"errors"
 	"net/url"
 	"strconv"
 	"strings"
@@ -27,7 +26,7 @@ func (c *Client) Projects(ctx context.Context, ws Workspace, yield func(bitbucke
 		convert: func(values []bitbucket.JSON, out *bitbucket.Page) {
 			for i, v := range values {
 				o, r, ok := convertProject(v, ws)
-				oddly(out, what, i, o.Entity.Key, r, ok)
+				out.Note(what, i, o.Entity.Key, r, ok)
 				if ok {
 					out.Objects = append(out.Objects, o)
 					c.mu.Lock()
@@ -47,7 +46,7 @@ func (c *Client) Members(ctx context.Context, ws Workspace, yield func(bitbucket
 		convert: func(values []bitbucket.JSON, out *bitbucket.Page) {
 			for i, v := range values {
 				o, r, ok := convertMember(v, ws)
-				oddly(out, what, i, o.Entity.Key, r, ok)
+				out.Note(what, i, o.Entity.Key, r, ok)
 				if ok {
 					out.Objects = append(out.Objects, o)
 				}
@@ -69,7 +68,7 @@ func (c *Client) Repositories(ctx context.Context, ws Workspace, yield func(bitb
 			met := map[string]bool{}
 			for i, v := range values {
 				res, r, ok := convertRepository(v, ws)
-				oddly(out, what, i, res.object.Entity.Key, r, ok)
+				out.Note(what, i, res.object.Entity.Key, r, ok)
 				if !ok {
 					continue
 				}
@@ -120,19 +119,18 @@ func (c *Client) PullRequestsSince(ctx context.Context, repo bitbucket.RepoRef, 
 	}
 	again := false
 	list := func(states string, size int) error {
-		var people people
+		people := newPeople()
 		return c.list(ctx, listing{
 			what: what, path: base + states + "&" + addPeople, pagelen: size, workspace: repo.WorkspaceUUID, attempts: 3,
 			convert: func(values []bitbucket.JSON, out *bitbucket.Page) {
-				people.met = nil
 				for i, v := range values {
-					o, r, ok := convertPullRequest(v, repo, &people)
-					oddly(out, what, i, o.Entity.Key, r, ok)
+					o, r, ok := convertPullRequest(v, repo, people)
+					out.Note(what, i, o.Entity.Key, r, ok)
 					if ok {
 						out.Objects = append(out.Objects, o)
 					}
 				}
-				out.Met = people.met
+				out.Met = people.Take()
 			},
 		}, func(p bitbucket.Page) error {
 			p.Again = p.Again || again
@@ -205,18 +203,8 @@ func (c *Client) Exists(ctx context.Context, ref bitbucket.Ref) (bitbucket.Prese
 	return verdict, nil
 }
 
-// askOne asks as one principal, waiting for its allowance where that must be.
 func (c *Client) askOne(ctx context.Context, principal, path string) (*bitbucket.Response, error) {
-	only := func(id string) bool { return id == principal }
-	for {
-		if _, err := c.core.Choose(ctx, only, principal); err != nil {
-			return nil, err
-		}
-		resp, err := c.core.Do(ctx, bitbucket.Request{Path: path, Principal: principal})
-		if !errors.Is(err, bitbucket.ErrResting) {
-			return resp, err
-		}
-	}
+	return c.core.AskOne(ctx, principal, path)
 }
 
 // direct returns the path of an object and a test whether an answer is about it.

@@ -49,7 +49,7 @@ func (c *Client) own(ctx context.Context, principals []string) ([]string, error)
 		})
 		l.only = p
 		err := c.list(ctx, l, func(bitbucket.Page) error { return nil })
-		if refusable(err) && len(principals) > 1 {
+		if bitbucket.Refused(err) && len(principals) > 1 {
 			refusal = err
 			continue
 		}
@@ -77,7 +77,7 @@ func (c *Client) workspace(ctx context.Context, name string, principals []string
 		case err == nil:
 		case fault.Is(err, fault.NotFound):
 			continue
-		case refusable(err):
+		case bitbucket.Refused(err):
 			refusal = err
 			continue
 		default:
@@ -124,7 +124,7 @@ func (c *Client) narrower(ctx context.Context, ws Workspace, sees map[string]boo
 			continue
 		}
 		resp, err := c.askOne(ctx, p, "/repositories/"+segment(ws.UUID, "")+"?pagelen=1&fields=size,values.uuid")
-		if refusable(err) {
+		if bitbucket.Refused(err) {
 			narrow[p] = true
 			continue
 		}
