@@ -10,20 +10,11 @@ import (
 	"github.com/windlass-hq/windlass/internal/fault"
 )
 
-// need is a scope and what cannot be read without it.
-type need struct{ scope, feature string }
-
-func (c *Client) needs() []need {
-	all := []need{
-		{"account", "workspaces and their members"},
-		{"project", "projects"},
-		{"repository", "repositories"},
-		{"pullrequest", "pull requests, reviewers and approvals"},
-	}
-	if c.noPullRequests {
-		return all[:3]
-	}
-	return all
+// needs are the rights that reading this connection takes; the table is bitbucket.Rights.
+func (c *Client) needs() []bitbucket.Right {
+	return slices.DeleteFunc(bitbucket.RightsOf(bitbucket.Cloud), func(r bitbucket.Right) bool {
+		return !r.Today || c.noPullRequests && r.Feature == bitbucket.FeaturePullRequests
+	})
 }
 
 // Check validates every credential and every wanted workspace. The report is complete whatever the error is; the
@@ -94,7 +85,7 @@ func (c *Client) checkCredential(ctx context.Context, p string, wanted []string)
 		}
 	}
 	// A refusal for lack of a scope proves that the credential itself is good (FACTS 35, 36).
-	user, err := c.askOne(ctx, p, "/user")
+	user, err := c.core.AskOne(ctx, p, "/user")
 	learn(user, err)
 	switch {
 	case err == nil:
@@ -108,7 +99,7 @@ func (c *Client) checkCredential(ctx context.Context, p string, wanted []string)
 	}
 	cr.Valid = true
 	for _, w := range wanted {
-		resp, err := c.askOne(ctx, p, "/workspaces/"+segment(normal(w), w))
+		resp, err := c.core.AskOne(ctx, p, "/workspaces/"+segment(normal(w), w))
 		learn(resp, err)
 		switch {
 		case err == nil:
@@ -127,9 +118,10 @@ func (c *Client) checkCredential(ctx context.Context, p string, wanted []string)
 		return cr, seen, nil
 	}
 	var names []string
-	for _, n := range c.needs() {
-		if !bitbucket.HasScope(cr.Scopes, n.scope) {
-			m := bitbucket.MissingScope{Scope: bitbucket.ScopeName(cr.Scopes, n.scope), Feature: n.feature}
+	for _, r := range c.needs() {
+		_, missing := r.Judge(cred.Kind, cr.Scopes, true)
+		for _, scope := range missing {
+			m := bitbucket.MissingScope{Scope: scope, Feature: r.What}
 			cr.Missing = append(cr.Missing, m)
 			names = append(names, fmt.Sprintf("%s (for %s)", m.Scope, m.Feature))
 		}

@@ -179,7 +179,7 @@ func (c *Client) Exists(ctx context.Context, ref bitbucket.Ref) (bitbucket.Prese
 		if !c.mayList(listing{workspace: normal(ref.Workspace)}, p) {
 			continue
 		}
-		resp, err := c.askOne(ctx, p, path)
+		resp, err := c.core.AskOne(ctx, p, path)
 		switch status := bitbucket.StatusOf(err); {
 		case err == nil && matches(resp.Body):
 			return bitbucket.Present, nil
@@ -201,10 +201,6 @@ func (c *Client) Exists(ctx context.Context, ref bitbucket.Ref) (bitbucket.Prese
 		return "", last
 	}
 	return verdict, nil
-}
-
-func (c *Client) askOne(ctx context.Context, principal, path string) (*bitbucket.Response, error) {
-	return c.core.AskOne(ctx, principal, path)
 }
 
 // direct returns the path of an object and a test whether an answer is about it.

@@ -72,7 +72,7 @@ func (c *Client) workspace(ctx context.Context, name string, principals []string
 	var refusal error
 	sees := map[string]bool{}
 	for _, p := range principals {
-		resp, err := c.askOne(ctx, p, "/workspaces/"+segment(normal(name), name))
+		resp, err := c.core.AskOne(ctx, p, "/workspaces/"+segment(normal(name), name))
 		switch {
 		case err == nil:
 		case fault.Is(err, fault.NotFound):
@@ -123,7 +123,7 @@ func (c *Client) narrower(ctx context.Context, ws Workspace, sees map[string]boo
 		if !sees[p] {
 			continue
 		}
-		resp, err := c.askOne(ctx, p, "/repositories/"+segment(ws.UUID, "")+"?pagelen=1&fields=size,values.uuid")
+		resp, err := c.core.AskOne(ctx, p, "/repositories/"+segment(ws.UUID, "")+"?pagelen=1&fields=size,values.uuid")
 		if bitbucket.Refused(err) {
 			narrow[p] = true
 			continue
