@@ -115,7 +115,7 @@ func (c *Client) PullRequestsSince(ctx context.Context, repo bitbucket.RepoRef, 
 	what := "the pull requests of " + firstOf(repo.FullName, repo.Name, repo.UUID)
 	base := "/repositories/" + segment(repo.WorkspaceUUID, repo.WorkspaceSlug) + "/" + segment(repo.UUID, repo.Slug) + "/pullrequests?"
 	if !since.IsZero() {
-		base += "q=" + url.QueryEscape(`updated_on>=`+since.UTC().Format(time.RFC3339Nano)+` OR state="OPEN"`) + "&"
+		base += "q=" + url.QueryEscape(window(since)) + "&"
 	}
 	again := false
 	list := func(states string, size int) error {
@@ -151,6 +151,11 @@ func (c *Client) PullRequestsSince(ctx context.Context, repo bitbucket.RepoRef, 
 		}
 	}
 	return nil
+}
+
+// window is the filter of what is open or was updated since (FACTS 60, 61, 63).
+func window(since time.Time) string {
+	return `updated_on>=` + since.UTC().Format(time.RFC3339Nano) + ` OR state="OPEN"`
 }
 
 // complete fills in what a reference lacks and this client knows.
