@@ -167,7 +167,7 @@ func TestStatisticsHaveExactlyTheDocumentedForm(t *testing.T) {
 	want(t, 200, base+"/2.0/repositories/acme?pagelen=1")
 	_, body := get(t, "", base+"/sandbox/stats")
 	got := strings.TrimSpace(string(body))
-	want := `{"requests":{"total":2,"limited":0,"by_endpoint":{"GET /2.0/repositories/{workspace}":2},"by_credential":{"access-token":2}},"objects":{"projects":7,"repositories":24,"pull_requests":300,"users":29}}`
+	want := `{"requests":{"total":2,"limited":0,"by_endpoint":{"GET /2.0/repositories/{workspace}":2},"by_credential":{"access-token":2}},"objects":{"projects":14,"repositories":48,"pull_requests":600,"users":67}}`
 	if got != want {
 		t.Errorf("stats\n%s\nwant\n%s", got, want)
 	}

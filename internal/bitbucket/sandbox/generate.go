@@ -77,7 +77,7 @@ func (w *world) makeUsers(n int, epoch int64) {
 func (w *world) makeWorkspace(slug, name string, epoch int64, outside bool) *workspace {
 	r := derive(w.seed, streamWorkspace, uint64(len(w.workspaces)+len(w.outside)), uint64(len(slug)))
 	return &workspace{
-		id: r.uuid(), slug: slug, name: name, private: true, outside: outside,
+		world: w, id: r.uuid(), slug: slug, name: name, private: true, outside: outside,
 		created: epoch - r.span(2100*day, 2500*day), updated: epoch - r.span(day, 300*day), bySlug: map[string]*repo{},
 	}
 }
@@ -111,19 +111,7 @@ func (w *world) makeProjects(ws *workspace, repos int, epoch int64) {
 	seen := map[string]bool{}
 	for i := range n {
 		r := derive(w.seed, streamProject, uint64(ws.id[0])<<8|uint64(ws.id[1]), uint64(i))
-		name := capital(pick(&r, subjects()))
-		switch {
-		case r.chance(0.1):
-			name += " – größere Vorhaben"
-		case r.chance(0.3):
-			name += " " + capital(pick(&r, things()))
-		}
-		key := strings.ToUpper(slugify(name))
-		key = strings.ReplaceAll(key[:min(3, len(key))], "-", "")
-		for base, k := key, 2; seen[key]; k++ {
-			key = base + strconv.Itoa(k)
-		}
-		seen[key] = true
+		name, key := projectName(&r, seen)
 		p := &project{ws: ws, id: r.uuid(), key: key, name: name, private: i != 1 && r.chance(0.8), created: epoch - r.span(1500*day, 2000*day)}
 		p.updated = p.created + r.span(0, 900*day)
 		if r.chance(0.6) {
@@ -134,23 +122,47 @@ func (w *world) makeProjects(ws *workspace, repos int, epoch int64) {
 	w.projCount += n
 }
 
+// projectName composes the name of a project and a key that none has yet.
+func projectName(r *random, seen map[string]bool) (name, key string) {
+	name = capital(pick(r, subjects()))
+	switch {
+	case r.chance(0.1):
+		name += " – größere Vorhaben"
+	case r.chance(0.3):
+		name += " " + capital(pick(r, things()))
+	}
+	key = strings.ToUpper(slugify(name))
+	key = strings.ReplaceAll(key[:min(3, len(key))], "-", "")
+	for base, k := key, 2; seen[key]; k++ {
+		key = base + strconv.Itoa(k)
+	}
+	seen[key] = true
+	return name, key
+}
+
+// repoName composes the name of a repository and the slug that follows from it, or from an older name.
+func repoName(r *random) (name, slug string) {
+	name = capital(pick(r, subjects())) + " " + capital(pick(r, things()))
+	slug = slugify(name)
+	switch {
+	case r.chance(0.06):
+		name = "Übersicht " + name // the slug stays that of an older name
+	case r.chance(0.04):
+		name = "在庫 " + name
+	case r.chance(0.3):
+		name = slug
+	case r.chance(0.05):
+		slug = "legacy_" + slug + ".old"
+	}
+	return name, slug
+}
+
 func (w *world) makeRepos(ws *workspace, first, n int, epoch int64) {
 	for i := range n {
 		index := uint64(first + i)
 		r := derive(w.seed, streamRepo, index)
 		p := ws.projects[r.skewed(len(ws.projects))]
-		name := capital(pick(&r, subjects())) + " " + capital(pick(&r, things()))
-		slug := slugify(name)
-		switch {
-		case r.chance(0.06):
-			name = "Übersicht " + name // the slug stays that of an older name
-		case r.chance(0.04):
-			name = "在庫 " + name
-		case r.chance(0.3):
-			name = slug
-		case r.chance(0.05):
-			slug = "legacy_" + slug + ".old"
-		}
+		name, slug := repoName(&r)
 		for base, k := slug, 2; ws.bySlug[slug] != nil; k++ {
 			slug = base + "-" + strconv.Itoa(k)
 			if k == 2 && r.chance(0.8) {

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"math"
 	"slices"
+	"strings"
 )
 
 // fill gives a repository its generated pull requests.
@@ -23,10 +24,20 @@ func (w *world) fill(rp *repo, n int, epoch int64) {
 		p.repo, p.id, p.created = rp, int32(i+1), times[i]
 		g := derive(w.seed, streamPR, rp.index, uint64(i+1))
 		w.compose(p, &g, epoch, i == n-1)
-		if len(w.outside) > 0 && g.chance(0.03) {
+		switch {
+		case len(w.outside) > 0 && g.chance(0.03):
 			p.source = w.fork(rp, &forks, &g)
-		} else {
+		case len(rp.forks) > 0 && g.chance(0.1):
+			p.source = pick(&g, rp.forks)
+		default:
 			p.source = rp
+		}
+		if w.instance && p.state == superseded {
+			p.state = declined
+		}
+		p.version = p.id & 3
+		if p.state != open {
+			p.version++
 		}
 		if i == 1 && n >= 20 {
 			p.source = nil // so that also a small world has a fork that was deleted
@@ -52,7 +63,7 @@ func (w *world) fork(rp *repo, forks *[]*repo, g *random) *repo {
 
 // compose makes everything of a pull request but its repositories. The newest one of a repository is always open.
 func (w *world) compose(p *pullRequest, g *random, epoch int64, newest bool) {
-	key := p.repo.project.key
+	key := strings.TrimPrefix(p.repo.project.key, "~")
 	p.title = prTitle(g, key, int(p.id))
 	p.desc, p.noDesc = prDescription(g)
 	p.srcBranch = prBranch(g, key, int(p.id))

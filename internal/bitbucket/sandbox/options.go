@@ -32,6 +32,11 @@ type Options struct {
 	RateLimit bool
 	Limits    Limits
 
+	// DCVersion is the version of Bitbucket Data Center: 7.6, 7.21, 8.9, 9.4 (the default) or 10.0.
+	DCVersion string
+	// DCISODates lets version 10 write the dates of pull requests as texts, as its webhooks do (FACTS 149a).
+	DCISODates bool
+
 	// OAuth is the form of token answers.
 	OAuth OAuth
 
@@ -48,11 +53,19 @@ type Options struct {
 	TempDir string
 }
 
-// Limits are allowances per rolling hour and principal. Zero means the default of FACTS 37 and 38.
+// Limits are allowances per rolling hour and principal, and what bounds Data Center. Zero means the default, that of
+// FACTS 37 and 38 for the Cloud.
 type Limits struct {
 	API       int // 1,000
 	Git       int // 60,000
 	Anonymous int // 60, per address, over everything
+
+	// Of Data Center: the token bucket of every user (FACTS 141), and the page size of pull requests that is granted
+	// at most.
+	DCCapacity int // 60
+	DCFill     int // 5 per second
+	DCPage     int // 100
+
 	// RetryAfter says what a 429 carries: "" nothing (the default, FACTS 44), "seconds" or "date".
 	RetryAfter string
 }
@@ -86,6 +99,12 @@ type Sandbox struct {
 
 	writers sync.Pool // of *writer, for their buffers
 
+	dcVersion dcVersion
+	dcRoutes  *routeTable
+	dcOnce    sync.Once
+	dcSide    *dataCenter // see dc
+	sshHost   string      // host and port at which git is served over SSH; empty where it is off. Guarded by mu
+
 	dirOnce sync.Once
 	dir     string
 	dirErr  error
@@ -114,12 +133,20 @@ func New(o Options) (*Sandbox, error) {
 	setDefault(&o.Limits.API, 1000)
 	setDefault(&o.Limits.Git, 60000)
 	setDefault(&o.Limits.Anonymous, 60)
+	setDefault(&o.Limits.DCCapacity, 60)
+	setDefault(&o.Limits.DCFill, 5)
+	setDefault(&o.Limits.DCPage, 100)
+	version, err := parseDCVersion(o.DCVersion)
+	if err != nil {
+		return nil, err
+	}
 	s := &Sandbox{
 		opts: o, clock: o.Clock, world: generate(o),
 		byToken: map[string]*credential{}, issued: map[string]*issuedToken{},
 		lastNow: o.Epoch.UnixMicro(), limits: newLimiter(o.Limits), faults: newFaultTable(),
 	}
-	s.routes = newRouteTable(cloudRoutes())
+	s.routes = newRouteTable(cloudRoutes(), cloudUnknown)
+	s.dcVersion, s.dcRoutes = version, newRouteTable(dcRoutes(), dcUnknown)
 	s.stats, s.commands = newStats(), commands()
 	for _, f := range o.Faults {
 		if _, err := s.AddFault(f); err != nil {

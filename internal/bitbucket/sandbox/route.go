@@ -14,6 +14,7 @@ type route struct {
 	segs   []string
 	scope  string // OAuth scope asked for; "" none
 	token  string // scope of API tokens asked for
+	need   dcNeed // of Data Center
 	handle func(*call) *failure
 }
 
@@ -23,11 +24,9 @@ type routeTable struct {
 	unknown *route
 }
 
-func newRouteTable(rs []*route) *routeTable {
+func newRouteTable(rs []*route, unknown func(*call) *failure) *routeTable {
 	t := &routeTable{bySize: map[int][]*route{}}
-	t.unknown = &route{name: "(unknown)", handle: func(*call) *failure {
-		return fail(http.StatusNotFound, "Resource not found", "")
-	}}
+	t.unknown = &route{name: "(unknown)", handle: unknown}
 	for _, r := range rs {
 		r.segs = strings.Split(r.path, "/")[1:]
 		if last := len(r.segs) - 1; strings.HasSuffix(r.segs[last], "...}") {
@@ -83,6 +82,9 @@ func (r *route) arguments(segs []string) (*route, []string) {
 	}
 	return r, args
 }
+
+// cloudUnknown is the answer to paths that no resource has.
+func cloudUnknown(*call) *failure { return fail(http.StatusNotFound, "Resource not found", "") }
 
 // cloudRoutes is the table of Bitbucket Cloud.
 func cloudRoutes() []*route {

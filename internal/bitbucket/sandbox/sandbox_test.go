@@ -134,7 +134,7 @@ func TestEveryWorkspaceWalkAgreesWithTheStatistics(t *testing.T) {
 			}
 		}
 	}
-	got := s.Stats().Objects
+	got := s.Stats().Products.Cloud
 	if got.Projects != projects || got.Repositories != repos || got.PullRequests != prs {
 		t.Errorf("stats %+v, walked %d projects, %d repositories, %d pull requests", got, projects, repos, prs)
 	}

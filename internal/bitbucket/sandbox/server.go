@@ -23,6 +23,10 @@ type call struct {
 	fault  *Fault
 	out    *writer
 	email  bool // e-mail addresses may be shown
+	status int  // of a good answer; 0 means 200
+
+	dc  *dataCenter   // nil: Bitbucket Cloud
+	who *dcCredential // who calls Data Center; nil: anonymous
 }
 
 // failure is an answer other than 200.
@@ -53,6 +57,10 @@ func (s *Sandbox) serve(rw http.ResponseWriter, req *http.Request) {
 		s.serveControl(rw, req)
 		return
 	}
+	if rest, ok := strings.CutPrefix(path, "/dc/"); ok {
+		s.serveDC(rw, req, "/"+rest)
+		return
+	}
 	before := ""
 	if rest, ok := strings.CutPrefix(path, "/cloud"); ok && strings.HasPrefix(rest, "/") {
 		before, path = "/cloud", rest
@@ -74,6 +82,13 @@ func (s *Sandbox) serve(rw http.ResponseWriter, req *http.Request) {
 func (s *Sandbox) serveREST(rw http.ResponseWriter, req *http.Request, before, path string) {
 	c := &call{s: s, req: req, path: path, before: before}
 	c.route, c.args = s.routes.match(req.Method, path)
+	s.serveCall(rw, c, path, c.admit)
+}
+
+// serveCall answers a call of either product. The path is the one that faults are matched with; admit finds out who
+// calls and whether that is allowed, and writes headers.
+func (s *Sandbox) serveCall(rw http.ResponseWriter, c *call, path string, admit func(http.Header) *failure) {
+	req := c.req
 	s.pause(req)
 	if c.fault = s.faults.take(req.Method, path); c.fault != nil && c.fault.before(rw, req) {
 		s.stats.count(c.route.name, "", c.fault.limited())
@@ -91,10 +106,13 @@ func (s *Sandbox) serveREST(rw http.ResponseWriter, req *http.Request, before, p
 	*w = writer{buf: w.buf[:0], stack: w.stack[:0]}
 	c.out = w
 
-	f := c.admit(rw.Header())
+	f := admit(rw.Header())
 	name := ""
-	if c.cred != nil {
+	switch {
+	case c.cred != nil:
 		name = c.cred.Name
+	case c.who != nil:
+		name = c.who.Name
 	}
 	s.stats.count(c.route.name, name, f != nil && f.status == http.StatusTooManyRequests)
 	if f == nil {
@@ -110,6 +128,9 @@ func (c *call) answer() *failure {
 		return fail(http.StatusBadRequest, "Bad request", "")
 	}
 	c.query = q
+	if c.dc != nil {
+		return c.answerDC()
+	}
 	c.out.api, c.out.site = c.bases()
 	c.out.view = parseFields(q.Get("fields"), q.Has("fields"))
 	c.s.mu.RLock()
@@ -119,8 +140,14 @@ func (c *call) answer() *failure {
 
 func (c *call) write(rw http.ResponseWriter, f *failure) {
 	status, body := http.StatusOK, c.out.buf
+	if c.status != 0 {
+		status = c.status
+	}
 	h := rw.Header()
 	h.Set("Content-Type", "application/json; charset=utf-8")
+	if c.dc != nil {
+		h.Set("Content-Type", "application/json;charset=UTF-8")
+	}
 	if f != nil {
 		status, body = f.status, []byte(f.body)
 		if f.plain {
@@ -130,18 +157,25 @@ func (c *call) write(rw http.ResponseWriter, f *failure) {
 			h.Set(k, v)
 		}
 	}
-	h.Set("Cache-Control", "private")
+	if c.dc == nil {
+		h.Set("Cache-Control", "private")
+	}
 	h.Set("Date", c.s.date().Format(http.TimeFormat))
 	if c.fault != nil && status == http.StatusOK && c.fault.after(rw, c, &body) {
 		return
 	}
-	if status == http.StatusOK {
+	if status == http.StatusOK && c.dc == nil {
 		tag := etag(body)
 		h.Set("ETag", tag)
 		if c.req.Header.Get("If-None-Match") == tag {
 			rw.WriteHeader(http.StatusNotModified)
 			return
 		}
+	}
+	if status == http.StatusNoContent {
+		h.Del("Content-Type")
+		rw.WriteHeader(status)
+		return
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	rw.WriteHeader(status)

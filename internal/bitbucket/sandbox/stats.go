@@ -9,7 +9,14 @@ import (
 // Stats is what GET /sandbox/stats answers.
 type Stats struct {
 	Requests RequestStats `json:"requests"`
-	Objects  ObjectStats  `json:"objects"`
+	Objects  ObjectStats  `json:"objects"` // of both products together
+	Products ProductStats `json:"-"`       // each on its own
+}
+
+// ProductStats counts the objects of each product.
+type ProductStats struct {
+	Cloud      ObjectStats `json:"cloud"`
+	DataCenter ObjectStats `json:"datacenter"`
 }
 
 // RequestStats counts requests since the start or the last reset. Total counts REST requests; token requests, git and
@@ -21,8 +28,9 @@ type RequestStats struct {
 	ByCredential map[string]int `json:"by_credential"`
 }
 
-// ObjectStats counts what exists now. Users are the accounts that REST shows: members, and whoever opened, closed or
-// reviewed a pull request; deleted accounts are not among them.
+// ObjectStats counts what exists now. Users are the accounts that REST shows. In the Cloud these are members, and
+// whoever opened, closed or reviewed a pull request; deleted accounts are not among them. On Data Center they are the
+// active users, and the deleted ones that pull requests still show. Personal projects are projects too.
 type ObjectStats struct {
 	Projects     int `json:"projects"`
 	Repositories int `json:"repositories"`
@@ -58,7 +66,7 @@ func (s *stats) count(endpoint, credential string, limited bool) {
 	if limited {
 		s.Limited++
 	}
-	if strings.Contains(endpoint, " /2.0/") || strings.Contains(endpoint, " /1.0/") || endpoint == "(unknown)" {
+	if strings.Contains(endpoint, " /2.0/") || strings.Contains(endpoint, " /1.0/") || strings.Contains(endpoint, " /rest/api/") || endpoint == "(unknown)" {
 		s.Total++
 	}
 }
@@ -71,18 +79,34 @@ func (s *Sandbox) Stats() Stats {
 	defer s.stats.mu.Unlock()
 	r := s.stats.RequestStats
 	r.ByEndpoint, r.ByCredential = maps.Clone(r.ByEndpoint), maps.Clone(r.ByCredential)
-	return Stats{Requests: r, Objects: ObjectStats{
-		Projects: s.world.projCount, Repositories: s.world.repoCount, PullRequests: s.world.prCount, Users: s.world.visibleUsers(),
-	}}
+	p := ProductStats{Cloud: s.world.count(), DataCenter: s.dc().world.count()}
+	return Stats{Requests: r, Objects: p.Cloud.plus(p.DataCenter), Products: p}
+}
+
+func (w *world) count() ObjectStats {
+	return ObjectStats{Projects: w.projCount, Repositories: w.repoCount, PullRequests: w.prCount, Users: w.visibleUsers()}
+}
+
+func (o ObjectStats) plus(p ObjectStats) ObjectStats {
+	return ObjectStats{
+		Projects: o.Projects + p.Projects, Repositories: o.Repositories + p.Repositories, PullRequests: o.PullRequests + p.PullRequests, Users: o.Users + p.Users,
+	}
 }
 
 func (w *world) visibleUsers() int {
 	seen := make([]bool, len(w.users))
 	n := 0
 	see := func(u *user) {
-		if u != nil && !u.gone && !seen[u.index] {
+		if u != nil && (!u.gone || w.instance) && !seen[u.index] {
 			seen[u.index] = true
 			n++
+		}
+	}
+	if w.instance {
+		for _, u := range w.users {
+			if !u.gone {
+				see(u)
+			}
 		}
 	}
 	for _, ws := range w.workspaces {

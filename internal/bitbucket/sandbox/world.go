@@ -11,6 +11,7 @@ import (
 // Sandbox.mu; only the lazily computed git histories have a lock of their own (see history in repo).
 type world struct {
 	seed       uint64
+	instance   bool // of a Data Center, see dataCenter: nothing is superseded there
 	users      []*user
 	workspaces []*workspace // those that credentials reach
 	outside    []*workspace // owners of forks that nobody here can read
@@ -29,6 +30,12 @@ type user struct {
 	email     string
 	created   int64
 	gone      bool // the account was deleted: shown as null
+
+	// Of Data Center: name to sign in with, the name in paths, and the id.
+	login   string
+	slug    string
+	number  int32
+	service bool // stands for a project's or repository's token
 }
 
 type member struct {
@@ -37,6 +44,7 @@ type member struct {
 }
 
 type workspace struct {
+	world    *world
 	id       uuid
 	slug     string
 	name     string
@@ -59,6 +67,8 @@ type project struct {
 	private bool
 	created int64
 	updated int64
+	number  int32 // of Data Center
+	owner   *user // of a personal project of Data Center
 }
 
 type repo struct {
@@ -80,6 +90,13 @@ type repo struct {
 	prs      []*pullRequest // ascending by id
 	nextPR   int32
 	team     []int32 // users who mostly work here
+
+	// Of Data Center.
+	number   int32
+	archived bool
+	forks    []*repo // from which pull requests come
+	edits    int     // changes of pull requests; what was ordered before one is out of date
+	newest   atomic.Pointer[ordered]
 
 	history struct {
 		mu     sync.Mutex
@@ -158,6 +175,7 @@ type pullRequest struct {
 	reason      string
 	people      []participation
 	updates     []update
+	version     int32 // of Data Center: how often it was edited
 
 	srcHash, dstHash, mergeHash hash
 	firstHash                   hash // the source when it was opened, once it has moved

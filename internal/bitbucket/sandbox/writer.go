@@ -17,6 +17,12 @@ type writer struct {
 	hidden bool // keys written now are not shown unless asked for
 	stack  []frame
 	find   *finder
+
+	// Of Data Center.
+	version dcVersion
+	ssh     string // host and port of git over SSH; empty where it is off
+	iso     bool   // dates of pull requests are texts
+	spans   map[uint64]span
 }
 
 type frame struct {
