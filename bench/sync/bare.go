@@ -13,19 +13,17 @@ import (
 	_ "modernc.org/sqlite" // the same driver as the measured binary has
 )
 
-// copied returns the tables whose rows are the graph: what a first sync writes in the same transactions. Each with the
-// order in which a sync writes it, so that the bare inserts meet the indexes in the same disorder.
-func copied() map[string]string {
-	return map[string]string{
-		"entity": "id", "rel": "owner", "raw": "entity_id", "change": "stream, seq",
-		"presence": "entity_id", "rel_presence": "from_id",
+// copied returns the tables whose rows are the graph, in the order in which a first sync fills them within a
+// transaction, each with the column that names the entity a row belongs to.
+func copied() []source {
+	return []source{
+		{table: "entity", owner: "id"}, {table: "raw", owner: "entity_id"}, {table: "presence", owner: "entity_id"},
+		{table: "rel", owner: "owner"}, {table: "rel_presence", owner: "owner"}, {table: "change", owner: "entity_id"},
 	}
 }
 
-const (
-	chunkRows  = 20_000 // read before the clock runs, so memory stays small at any size
-	commitRows = 5_000
-)
+// commitObjects is how many entities' rows a transaction holds: as many as DESIGN section 4 allows a sync.
+const commitObjects = 500
 
 // database returns the file of the graph: the largest database of the data directory.
 func (c course) database() string {
@@ -57,6 +55,7 @@ func bareInserts(ctx context.Context, from, to string) (time.Duration, error) {
 		return 0, err
 	}
 	defer source.Close()
+	source.SetMaxOpenConns(len(copied()) + 1) // one cursor per table
 	if err := os.RemoveAll(to); err != nil {
 		return 0, err
 	}
@@ -65,18 +64,37 @@ func bareInserts(ctx context.Context, from, to string) (time.Duration, error) {
 		return 0, err
 	}
 	defer target.Close()
-	var took time.Duration
-	for table, order := range copied() {
-		if err := createTable(ctx, source, target, table); err != nil {
+	sources := copied()
+	for i := range sources {
+		if err := createTable(ctx, source, target, sources[i].table); err != nil {
 			return 0, err
 		}
-		d, err := copyRows(ctx, source, target, table, order)
-		if err != nil {
-			return 0, fmt.Errorf("bare inserts into %s: %w", table, err)
+		if err := sources[i].open(ctx, source); err != nil {
+			return 0, err
 		}
-		took += d
+		defer sources[i].rows.Close()
 	}
-	return took, nil
+	var took time.Duration
+	for {
+		// What a transaction inserts is read before its clock runs, so memory stays small at any size.
+		last, err := sources[0].take(commitObjects)
+		if err != nil {
+			return 0, err
+		}
+		if len(sources[0].taken) == 0 {
+			return took, nil
+		}
+		for i := range sources[1:] {
+			if err := sources[1+i].takeUpTo(last); err != nil {
+				return 0, err
+			}
+		}
+		started := time.Now()
+		if err := insertRows(ctx, target, sources); err != nil {
+			return 0, fmt.Errorf("bare inserts: %w", err)
+		}
+		took += time.Since(started)
+	}
 }
 
 // createTable creates a table with its indexes as the source has them.
@@ -109,54 +127,74 @@ func createTable(ctx context.Context, source, target *sql.DB, table string) erro
 	return nil
 }
 
-func copyRows(ctx context.Context, source, target *sql.DB, table, order string) (time.Duration, error) {
-	rows, err := source.QueryContext(ctx, "SELECT * FROM "+table+" ORDER BY "+order)
-	if err != nil {
-		return 0, err
+// source reads one table in the order of the entities that its rows belong to.
+type source struct {
+	table, owner string
+
+	rows   *sql.Rows
+	insert string
+	width  int
+	ahead  []any // the row after the taken ones, its owner first
+	taken  [][]any
+}
+
+func (s *source) open(ctx context.Context, db *sql.DB) error {
+	var err error
+	if s.rows, err = db.QueryContext(ctx, "SELECT "+s.owner+", * FROM "+s.table+" ORDER BY 1"); err != nil {
+		return err
 	}
-	defer rows.Close()
-	columns, err := rows.Columns()
+	columns, err := s.rows.Columns()
 	if err != nil {
-		return 0, err
+		return err
 	}
-	insert := fmt.Sprintf("INSERT INTO %s VALUES (?%s)", table, strings.Repeat(",?", len(columns)-1))
-	var took time.Duration
-	for {
-		chunk, err := readChunk(rows, len(columns))
-		if err != nil {
+	s.width = len(columns)
+	s.insert = fmt.Sprintf("INSERT INTO %s VALUES (?%s)", s.table, strings.Repeat(",?", s.width-2))
+	return s.next()
+}
+
+// next reads one row ahead.
+func (s *source) next() error {
+	s.ahead = nil
+	if !s.rows.Next() {
+		return s.rows.Err()
+	}
+	s.ahead = make([]any, s.width)
+	to := make([]any, s.width)
+	for i := range to {
+		to[i] = &s.ahead[i]
+	}
+	return s.rows.Scan(to...)
+}
+
+// take takes the next n rows and returns the entity of the last.
+func (s *source) take(n int) (last int64, err error) {
+	s.taken = s.taken[:0]
+	for len(s.taken) < n && s.ahead != nil {
+		last, _ = s.ahead[0].(int64)
+		s.taken = append(s.taken, s.ahead[1:])
+		if err := s.next(); err != nil {
 			return 0, err
 		}
-		if len(chunk) == 0 {
-			return took, nil
-		}
-		started := time.Now()
-		for len(chunk) > 0 {
-			n := min(commitRows, len(chunk))
-			if err := insertRows(ctx, target, insert, chunk[:n]); err != nil {
-				return 0, err
-			}
-			chunk = chunk[n:]
-		}
-		took += time.Since(started)
 	}
+	return last, nil
 }
 
-func readChunk(rows *sql.Rows, columns int) ([][]any, error) {
-	var chunk [][]any
-	for len(chunk) < chunkRows && rows.Next() {
-		row, to := make([]any, columns), make([]any, columns)
-		for i := range row {
-			to[i] = &row[i]
+// takeUpTo takes the rows of entities up to one.
+func (s *source) takeUpTo(last int64) error {
+	s.taken = s.taken[:0]
+	for s.ahead != nil {
+		if owner, _ := s.ahead[0].(int64); owner > last {
+			return nil
 		}
-		if err := rows.Scan(to...); err != nil {
-			return nil, err
+		s.taken = append(s.taken, s.ahead[1:])
+		if err := s.next(); err != nil {
+			return err
 		}
-		chunk = append(chunk, row)
 	}
-	return chunk, rows.Err()
+	return nil
 }
 
-func insertRows(ctx context.Context, target *sql.DB, insert string, chunk [][]any) (err error) {
+func insertRows(ctx context.Context, target *sql.DB, sources []source) (err error) {
 	tx, err := target.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -166,13 +204,20 @@ func insertRows(ctx context.Context, target *sql.DB, insert string, chunk [][]an
 			err = errors.Join(err, tx.Rollback())
 		}
 	}()
-	statement, err := tx.PrepareContext(ctx, insert)
-	if err != nil {
-		return err
-	}
-	defer statement.Close()
-	for _, row := range chunk {
-		if _, err := statement.ExecContext(ctx, row...); err != nil {
+	for i := range sources {
+		if len(sources[i].taken) == 0 {
+			continue
+		}
+		statement, err := tx.PrepareContext(ctx, sources[i].insert)
+		if err != nil {
+			return err
+		}
+		for _, row := range sources[i].taken {
+			if _, err := statement.ExecContext(ctx, row...); err != nil {
+				return errors.Join(err, statement.Close())
+			}
+		}
+		if err := statement.Close(); err != nil {
 			return err
 		}
 	}
@@ -205,7 +250,8 @@ func countRows(ctx context.Context, file string) (written, error) {
 		return w, err
 	}
 	defer db.Close()
-	for table := range copied() {
+	for _, s := range copied() {
+		table := s.table
 		var n int
 		if err := db.QueryRowContext(ctx, "SELECT count(*) FROM "+table).Scan(&n); err != nil {
 			return w, err

@@ -7,7 +7,7 @@ import (
 
 // How long a slice holds the writer, and how many objects are looked at and written at a time.
 const (
-	slice         = 25 * time.Millisecond
+	slice         = 40 * time.Millisecond
 	chunkSQLite   = 64
 	chunkPostgres = 500
 )

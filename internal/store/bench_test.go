@@ -7,6 +7,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -150,67 +151,91 @@ func countRows(b *testing.B, db *sql.DB) (n int64) {
 	return n
 }
 
-// bare copies the same rows by prepared inserts, 10,000 pull requests' rows to a transaction, nothing else.
+// bareObjects is how many entities' rows a transaction of the peer holds: as many as DESIGN section 4 allows ours.
+const bareObjects = 500
+
+// bareTable is one table of the peer: its rows, in the order in which they came, with the entity each belongs to.
+type bareTable struct {
+	insert string
+	rows   [][]any
+	owners []int64
+}
+
+// bare copies the same rows by prepared inserts and nothing else: all rows of some entities in one transaction, then
+// those of the next, since a graph whose relationships come in another transaction than their ends is none.
 func bare(b *testing.B, from *store.Store) (rows int64, took, cpu time.Duration) {
 	b.Helper()
 	to := openBench(b)
-	tables := []string{"entity", "rel", "raw", "change"}
-	data := map[string][][]any{}
-	inserts := map[string]string{}
-	order := map[string]string{"rel": " ORDER BY owner"} // the order in which they came
-	for _, t := range tables {
-		r, err := from.Reader().QueryContext(b.Context(), "SELECT * FROM "+t+order[t])
-		if err != nil {
-			b.Fatal(err)
-		}
-		columns, err := r.Columns()
-		if err != nil {
-			b.Fatal(err)
-		}
-		for r.Next() {
-			row, to := make([]any, len(columns)), make([]any, len(columns))
-			for i := range row {
-				to[i] = &row[i]
-			}
-			if err := r.Scan(to...); err != nil {
-				b.Fatal(err)
-			}
-			data[t] = append(data[t], row)
-		}
-		if err := r.Err(); err != nil {
-			b.Fatal(err)
-		}
-		values := ""
-		for i := range columns {
-			values += fmt.Sprintf(", $%d", i+1)
-		}
-		inserts[t] = "INSERT INTO " + t + " VALUES (" + values[2:] + ")"
+	var tables []*bareTable
+	for _, t := range []struct{ name, owner string }{{"entity", "id"}, {"raw", "entity_id"}, {"rel", "owner"}, {"change", "entity_id"}} {
+		tables = append(tables, readBare(b, from.Reader(), t.name, t.owner))
 	}
 	began, spent := time.Now(), processor(b)
-	const atOnce = 5000
-	for _, t := range tables {
-		for rest := data[t]; len(rest) > 0; {
-			n := min(atOnce, len(rest))
-			err := to.Write(b.Context(), func(_ context.Context, tx *sql.Tx) error {
-				st, err := tx.Prepare(inserts[t])
+	for ids := tables[0].owners; len(ids) > 0; {
+		n := min(bareObjects, len(ids))
+		last := ids[n-1]
+		ids = ids[n:]
+		err := to.Write(b.Context(), func(_ context.Context, tx *sql.Tx) error {
+			for _, t := range tables {
+				n, err := t.copyUpTo(tx, last)
 				if err != nil {
 					return err
 				}
-				for _, row := range rest[:n] {
-					if _, err := st.ExecContext(context.Background(), row...); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
-			if err != nil {
-				b.Fatal(err)
+				rows += n
 			}
-			rows += int64(n)
-			rest = rest[n:]
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
 		}
 	}
 	return rows, time.Since(began), processor(b) - spent
+}
+
+func readBare(b *testing.B, db *sql.DB, name, owner string) *bareTable {
+	b.Helper()
+	r, err := db.QueryContext(b.Context(), "SELECT "+owner+", * FROM "+name+" ORDER BY 1")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer r.Close() //nolint:errcheck // Err below has what matters
+	columns, err := r.Columns()
+	if err != nil {
+		b.Fatal(err)
+	}
+	t := &bareTable{insert: "INSERT INTO " + name + " VALUES (?" + strings.Repeat(", ?", len(columns)-2) + ")"}
+	for r.Next() {
+		row, to := make([]any, len(columns)), make([]any, len(columns))
+		for i := range row {
+			to[i] = &row[i]
+		}
+		var id int64
+		to[0] = &id
+		if err := r.Scan(to...); err != nil {
+			b.Fatal(err)
+		}
+		t.rows, t.owners = append(t.rows, row[1:]), append(t.owners, id)
+	}
+	if err := r.Err(); err != nil {
+		b.Fatal(err)
+	}
+	return t
+}
+
+// copyUpTo inserts the rows that belong to entities up to an id.
+func (t *bareTable) copyUpTo(tx *sql.Tx, last int64) (n int64, err error) {
+	st, err := tx.Prepare(t.insert)
+	if err != nil {
+		return 0, err
+	}
+	for len(t.owners) > 0 && t.owners[0] <= last {
+		if _, err := st.ExecContext(context.Background(), t.rows[0]...); err != nil {
+			return n, err
+		}
+		t.rows, t.owners = t.rows[1:], t.owners[1:]
+		n++
+	}
+	return n, nil
 }
 
 func BenchmarkApplyBesideBareInserts(b *testing.B) {

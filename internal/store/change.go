@@ -69,7 +69,8 @@ type author struct {
 var changeTable = table{
 	name:    "change",
 	columns: []string{"stream", "seq", "at", "op", "reason", "entity_id", "key", "type", "old", "new", "edges", "cause_kind", "cause_id", "origin", "depth"},
-	json:    map[string]bool{"old": true, "new": true, "edges": true},
+	json:    map[string]bool{"old": true, "new": true},
+	text:    map[string]bool{"edges": true},
 }
 
 // append adds changes to the author's stream, in order.
@@ -81,6 +82,7 @@ func (g *graphTx) append(by author, changes []graph.Change) error {
 	if err != nil {
 		return err
 	}
+	d := g.s.dialect
 	rows := make([][]any, len(changes))
 	for i, c := range changes {
 		edges := any(nil)
@@ -93,19 +95,12 @@ func (g *graphTx) append(by author, changes []graph.Change) error {
 		}
 		rows[i] = []any{
 			st.id, st.next, c.At.UnixMicro(), string(c.Op), string(c.Reason), c.ID, c.Key, c.Type,
-			optionalJSON(c.Old), optionalJSON(c.New), edges, by.cause.Kind, by.cause.ID, by.origin, by.depth,
+			d.optionalJSON(c.Old), d.optionalJSON(c.New), edges, by.cause.Kind, by.cause.ID, by.origin, by.depth,
 		}
 		st.next++
 	}
 	st.moved = true
 	return g.insert(changeTable, rows)
-}
-
-func optionalJSON(p graph.Properties) any {
-	if len(p) == 0 {
-		return nil
-	}
-	return string(p.AppendJSON(nil))
 }
 
 // Changes returns the changes of a stream after a seq, oldest first, at most limit (0 for 1,000). A stream that

@@ -66,6 +66,7 @@ type claim struct {
 	scope     int64
 	requested int64
 	body      []byte // compressed raw object
+	props     any    // Dialect.json of the properties without what is none; the writer has no time to make it
 	round     int    // how many claims of the same key come before it in the batch
 	stored    int64  // the hash that was stored for it: hash, or 0 if something was left out
 	seen      bool   // the scope has a presence of it now
@@ -140,6 +141,7 @@ func (s *Store) prepare(ctx context.Context, b Batch, known func(scope int64, cl
 		}
 	}
 	for _, c := range w.claims {
+		c.props = s.dialect.json(graph.Merge(nil, c.obj.Entity.Properties))
 		if len(c.obj.Entity.Raw) > 0 {
 			c.body = s.zip.EncodeAll(c.obj.Entity.Raw, nil)
 		}

@@ -47,11 +47,12 @@ var entityTable = table{
 	json: map[string]bool{"props": true},
 }
 
-func (r *row) values() []any {
+// values is the row as entityTable has it; props is what Dialect.json makes of the properties.
+func (r *row) values(props any) []any {
 	state, approved, created, updated := promoted(r.props)
 	return []any{
 		r.id, r.key, r.kind, r.scope, r.hash, r.validFrom, r.version, r.writtenAt, r.revision, null(r.goneAt),
-		null(r.home), null(r.repo), null(r.project), r.source, state, approved, created, updated, r.name, string(r.props.AppendJSON(nil)),
+		null(r.home), null(r.repo), null(r.project), r.source, state, approved, created, updated, r.name, props,
 	}
 }
 

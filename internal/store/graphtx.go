@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -253,7 +254,8 @@ const copyFrom = 32
 type table struct {
 	name    string
 	columns []string
-	json    map[string]bool
+	json    map[string]bool // hold what Dialect.json makes
+	text    map[string]bool // hold JSON that comes as text
 }
 
 // insert adds rows that are known to be new.
@@ -271,17 +273,15 @@ func (g *graphTx) insert(t table, rows [][]any) error {
 }
 
 func (t table) insertSQL(d Dialect) string {
-	names, values := "", ""
+	values := make([]string, len(t.columns))
 	for i, c := range t.columns {
-		if i > 0 {
-			names, values = names+", ", values+", "
+		values[i] = "?" // SQLite's driver looks the name of every parameter up in a list
+		if d.postgres {
+			values[i] = fmt.Sprintf("$%d", i+1)
 		}
-		names += c
-		p := fmt.Sprintf("$%d", i+1)
-		if t.json[c] {
-			p = d.JSONIn(p)
+		if t.text[c] || d.postgres && t.json[c] {
+			values[i] = d.JSONIn(values[i])
 		}
-		values += p
 	}
-	return "INSERT INTO " + t.name + " (" + names + ") VALUES (" + values + ")"
+	return "INSERT INTO " + t.name + " (" + strings.Join(t.columns, ", ") + ") VALUES (" + strings.Join(values, ", ") + ")"
 }

@@ -101,7 +101,7 @@ func (c *chunk) merge() error {
 
 func (c *chunk) mergeNew(f *fate) {
 	f.now.hash, f.claim.seen = f.claim.stored, true
-	c.insert = append(c.insert, f.now.values())
+	c.insert = append(c.insert, f.now.values(f.claim.props))
 	if f.claim.body != nil {
 		body := []any{f.now.id, c.g.at, f.claim.body}
 		if f.revived {
@@ -149,9 +149,9 @@ func (c *chunk) mergeOld(f *fate, events []graph.EdgeChange, refreshed bool) err
 	case !versioned.Empty():
 		now.version, now.validFrom = old.version+1, max(c.g.at, old.validFrom+1)
 		c.archive = append(c.archive, []any{old.id, now.validFrom, "updated", causeText(c.w.cause), nil})
-		c.update = append(c.update, now.values())
+		c.update = append(c.update, now.values(c.g.s.dialect.json(now.props)))
 	case inPlace:
-		c.update = append(c.update, now.values())
+		c.update = append(c.update, now.values(c.g.s.dialect.json(now.props)))
 	case news || len(events) > 0 || refreshed:
 		c.touch = append(c.touch, []any{old.id, now.scope, now.hash, now.writtenAt, now.revision, null(now.goneAt)})
 	}

@@ -191,6 +191,7 @@ const archiveRel = `INSERT INTO rel_old (from_id, kind, to_id, owner, valid_from
 
 // flush writes what became of the relationships. reason is that of edges which lost their last presence.
 func (es *edges) flush(reason graph.Reason) error {
+	d := es.g.s.dialect
 	var archive, remove, update, insert, addSeen, dropSeen [][]any
 	for _, e := range es.byID {
 		id := []any{e.from, e.kind, e.to}
@@ -198,7 +199,7 @@ func (es *edges) flush(reason graph.Reason) error {
 		case e.was == nil && len(e.seen) == 0: // came and went within the chunk
 			continue
 		case e.was == nil:
-			insert = append(insert, []any{e.from, e.kind, e.to, e.seen[0].owner, e.seen[0].scope, e.validFrom, optionalJSON(e.props)})
+			insert = append(insert, []any{e.from, e.kind, e.to, e.seen[0].owner, e.seen[0].scope, e.validFrom, d.optionalJSON(e.props)})
 			for _, s := range e.seen[1:] {
 				addSeen = append(addSeen, []any{e.from, e.kind, e.to, s.owner, s.scope})
 			}
@@ -216,7 +217,7 @@ func (es *edges) flush(reason graph.Reason) error {
 			archive = append(archive, append([]any{e.from, e.kind, e.to}, e.validFrom, "updated"))
 		}
 		if e.touched || e.versioned || e.seen[0] != e.was.seen[0] {
-			update = append(update, []any{e.from, e.kind, e.to, e.seen[0].owner, e.seen[0].scope, e.validFrom, optionalJSON(e.props)})
+			update = append(update, []any{e.from, e.kind, e.to, e.seen[0].owner, e.seen[0].scope, e.validFrom, d.optionalJSON(e.props)})
 		}
 		before := &edge{seen: e.was.seen[1:]}
 		after := &edge{seen: e.seen[1:]}
@@ -238,7 +239,7 @@ func (es *edges) flush(reason graph.Reason) error {
 		{archiveRel, archive},
 		{`DELETE FROM rel_presence WHERE from_id = $1 AND kind = $2 AND to_id = $3 AND owner = $4 AND scope = $5`, dropSeen},
 		{`DELETE FROM rel WHERE from_id = $1 AND kind = $2 AND to_id = $3`, remove},
-		{`UPDATE rel SET owner = $4, scope = $5, valid_from = $6, props = ` + es.g.s.dialect.JSONIn("$7") + ` WHERE from_id = $1 AND kind = $2 AND to_id = $3`, update},
+		{`UPDATE rel SET owner = $4, scope = $5, valid_from = $6, props = ` + d.JSONIn("$7") + ` WHERE from_id = $1 AND kind = $2 AND to_id = $3`, update},
 	} {
 		if err := es.g.exec(step.query, step.args); err != nil {
 			return fmt.Errorf("write relationships: %w", err)
