@@ -95,6 +95,8 @@ func commands() map[string]command {
 			s.ExpireTokens(a.Name)
 			return did(nil)
 		}),
+		"ssh-keys":        with(func(s *Sandbox, a SSHKey) (any, error) { return did(s.AddSSHKey(a)) }),
+		"ssh-keys/remove": with(func(s *Sandbox, a naming) (any, error) { return did(s.RemoveSSHKey(a.Name)) }),
 		"fault/add": with(func(s *Sandbox, a Fault) (any, error) {
 			id, err := s.AddFault(a)
 			return named("id", id, err)
@@ -132,6 +134,9 @@ func (s *Sandbox) serveControl(rw http.ResponseWriter, req *http.Request) {
 	switch req.Method + " " + req.URL.Path {
 	case "GET /sandbox/stats":
 		writeControl(rw, http.StatusOK, s.Stats())
+		return
+	case "GET /sandbox/ssh-keys":
+		writeControl(rw, http.StatusOK, s.knownSSH())
 		return
 	case "POST /sandbox/stats/reset":
 		s.ResetStats()

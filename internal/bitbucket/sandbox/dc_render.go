@@ -157,7 +157,7 @@ func (w *writer) dcRepo(r *repo) {
 	key := strings.ToLower(r.ws.slug)
 	w.text(`,"links":{"clone":[{"href":"`, w.site, "/scm/", key, "/", r.slug, `.git","name":"http"}`)
 	if w.ssh != "" {
-		w.text(`,{"href":"ssh://git@`, w.ssh, "/", key, "/", r.slug, `.git","name":"ssh"}`)
+		w.text(`,{"href":"`, w.ssh, "/", key, "/", r.slug, `.git","name":"ssh"}`)
 	}
 	w.text("],")
 	w.selfLink(w.site, r.path(), "/browse")

@@ -44,10 +44,9 @@ func (s *Sandbox) dcSite(req *http.Request) string {
 // answerDC renders under the read lock; writing to the network happens after it.
 func (c *call) answerDC() *failure {
 	w := c.out
-	w.site, w.version, w.view = c.s.dcSite(c.req), c.dc.version, view{full: true}
+	w.site, w.ssh, w.version, w.view = c.s.dcSite(c.req), c.s.SSHBase(), c.dc.version, view{full: true}
 	w.iso = c.s.opts.DCISODates && w.version.atLeast(10, 0)
 	c.s.mu.RLock()
 	defer c.s.mu.RUnlock()
-	w.ssh = c.s.sshHost
 	return c.route.handle(c)
 }

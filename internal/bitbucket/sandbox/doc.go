@@ -46,6 +46,8 @@
 //	/sandbox/credential/add     Credential
 //	/sandbox/credential/edit    {"name", …}: the keys of Credential to change
 //	/sandbox/credential/expire-tokens {"name"}: the OAuth tokens given to a consumer expire now
+//	/sandbox/ssh-keys           SSHKey; GET answers the keys with the host's
+//	/sandbox/ssh-keys/remove    {"name"}
 //	/sandbox/fault/add          Fault; answers {"id": n}
 //	/sandbox/fault/remove       {"id"}; answers {"hit": n}
 //	/sandbox/fault/clear        {}

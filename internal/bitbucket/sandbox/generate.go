@@ -16,6 +16,7 @@ const (
 	streamPR
 	streamGit
 	streamControl
+	streamSSH
 )
 
 const (

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/windlass-hq/windlass/internal/fault"
@@ -97,13 +98,16 @@ type Sandbox struct {
 
 	commands map[string]command
 
+	sshHost string    // its public key
+	sshKeys []*sshKey // guarded by mu
+	sshBase atomic.Pointer[string]
+
 	writers sync.Pool // of *writer, for their buffers
 
 	dcVersion dcVersion
 	dcRoutes  *routeTable
 	dcOnce    sync.Once
 	dcSide    *dataCenter // see dc
-	sshHost   string      // host and port at which git is served over SSH; empty where it is off. Guarded by mu
 
 	dirOnce sync.Once
 	dir     string
@@ -159,7 +163,7 @@ func New(o Options) (*Sandbox, error) {
 		}
 	}
 	s.addKnownCredentials()
-	return s, nil
+	return s, s.addKnownSSHKeys()
 }
 
 func setDefault(n *int, to int) {

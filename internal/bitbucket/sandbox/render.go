@@ -178,6 +178,12 @@ func (w *writer) repository(r *repo, full bool) {
 			w.parts("name", "https")
 			w.parts("href", w.site, "/", r.ws.slug, "/", r.slug, ".git")
 			w.endItem()
+			if w.ssh != "" {
+				w.item()
+				w.parts("name", "ssh")
+				w.parts("href", w.ssh, "/", r.ws.slug, "/", r.slug, ".git")
+				w.endItem()
+			}
 			w.endList()
 		}
 		w.hidden = false

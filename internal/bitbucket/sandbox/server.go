@@ -132,6 +132,7 @@ func (c *call) answer() *failure {
 		return c.answerDC()
 	}
 	c.out.api, c.out.site = c.bases()
+	c.out.ssh = c.s.SSHBase()
 	c.out.view = parseFields(q.Get("fields"), q.Has("fields"))
 	c.s.mu.RLock()
 	defer c.s.mu.RUnlock()

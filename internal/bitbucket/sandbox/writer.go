@@ -13,6 +13,7 @@ type writer struct {
 	buf    []byte
 	api    string // base of API links, such as http://127.0.0.1:7990/cloud/2.0
 	site   string // base of links for people and of clone links
+	ssh    string // base of clone links over SSH; "" shows none
 	view   view
 	hidden bool // keys written now are not shown unless asked for
 	stack  []frame
@@ -20,8 +21,7 @@ type writer struct {
 
 	// Of Data Center.
 	version dcVersion
-	ssh     string // host and port of git over SSH; empty where it is off
-	iso     bool   // dates of pull requests are texts
+	iso     bool // dates of pull requests are texts
 	spans   map[uint64]span
 }
 
