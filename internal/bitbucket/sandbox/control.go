@@ -97,15 +97,16 @@ func (s *Sandbox) drop(r *repo) {
 	ws := r.ws
 	ws.repos = slices.DeleteFunc(slices.Clone(ws.repos), func(x *repo) bool { return x == r })
 	delete(ws.bySlug, r.slug)
-	for _, w := range s.world.workspaces {
+	world := ws.world
+	for _, w := range world.workspaces {
 		for _, x := range w.repos {
 			if x.parent == r {
 				x.parent = nil
 			}
 		}
 	}
-	s.world.repoCount--
-	s.world.prCount -= len(r.prs)
+	world.repoCount--
+	world.prCount -= len(r.prs)
 }
 
 // CreateProject makes a project and returns its id in braces.

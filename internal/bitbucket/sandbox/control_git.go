@@ -28,10 +28,16 @@ type Pushed struct {
 	After  string `json:"after"`
 }
 
+// acts are what can happen to the repositories and pull requests of one product.
+type acts struct {
+	s  *Sandbox
+	of func() *world
+}
+
 // Push commits to a branch as a push over git would; open pull requests from that branch follow.
-func (s *Sandbox) Push(p Push) (Pushed, error) {
+func (a acts) Push(p Push) (Pushed, error) {
 	var done Pushed
-	err := s.change(p.Repository, func(x *edit) error {
+	err := a.change(p.Repository, func(x *edit) error {
 		by, err := x.user(p.Author)
 		if err != nil {
 			return err
@@ -85,10 +91,11 @@ type edit struct {
 
 // change runs one change of a repository. The generated history is written out first, because it is derived from the
 // pull requests as they were generated.
-func (s *Sandbox) change(name string, do func(*edit) error) error {
+func (a acts) change(name string, do func(*edit) error) error {
+	s := a.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r, err := s.world.findRepo(name)
+	r, err := a.of().findRepo(name)
 	if err != nil {
 		return err
 	}
@@ -96,10 +103,11 @@ func (s *Sandbox) change(name string, do func(*edit) error) error {
 	if err != nil {
 		return fault.Wrap(err, fault.Internal, "cannot write the git repository of %s", name)
 	}
-	x := &edit{s: s, repo: r, graph: s.world.graph(r), store: &store{disk: d}, at: s.now()}
+	x := &edit{s: s, repo: r, graph: r.ws.world.graph(r), store: &store{disk: d}, at: s.now()}
 	if err := do(x); err != nil {
 		return err
 	}
+	r.edits++
 	if err := errors.Join(x.store.err, d.saveRefs(x.graph, r.main)); err != nil {
 		return fault.Wrap(err, fault.Internal, "cannot write the git repository of %s", name)
 	}
@@ -108,10 +116,11 @@ func (s *Sandbox) change(name string, do func(*edit) error) error {
 }
 
 func (x *edit) user(name string) (*user, error) {
+	w := x.repo.ws.world
 	if name == "" {
-		return x.s.world.users[0], nil
+		return w.users[0], nil
 	}
-	return x.s.world.findUser(name)
+	return w.findUser(name)
 }
 
 // commitFiles makes one commit on top of parent; the zero hash means a first commit.
@@ -146,6 +155,7 @@ func (x *edit) commit(tree hash, parents []hash, by *user, message string) hash 
 
 // moved lets the open pull requests of a branch follow it. The caller holds the write lock.
 func (s *Sandbox) moved(r *repo, branch string, to hash, by *user, at int64) {
+	r.edits++
 	for _, p := range r.prs {
 		if p.state != open || p.source != r || p.srcBranch != branch {
 			continue
@@ -154,6 +164,7 @@ func (s *Sandbox) moved(r *repo, branch string, to hash, by *user, at int64) {
 			p.firstHash = p.srcHash
 		}
 		p.srcHash, p.updated = to, at
+		p.version++
 		p.updates = append(p.updates, update{by: by, at: at, source: to})
 	}
 }

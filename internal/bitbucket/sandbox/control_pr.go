@@ -20,9 +20,9 @@ type PullRequestSpec struct {
 }
 
 // OpenPullRequest opens a pull request and returns its number.
-func (s *Sandbox) OpenPullRequest(o PullRequestSpec) (int, error) {
+func (a acts) OpenPullRequest(o PullRequestSpec) (int, error) {
 	id := 0
-	err := s.change(o.Repository, func(x *edit) error {
+	err := a.change(o.Repository, func(x *edit) error {
 		by, err := x.user(o.Author)
 		if err != nil {
 			return err
@@ -58,7 +58,7 @@ func (s *Sandbox) OpenPullRequest(o PullRequestSpec) (int, error) {
 		}
 		r.nextPR++
 		r.prs = append(r.prs, p)
-		s.world.prCount++
+		r.ws.world.prCount++
 		id = int(p.id)
 		return nil
 	})
@@ -66,28 +66,29 @@ func (s *Sandbox) OpenPullRequest(o PullRequestSpec) (int, error) {
 }
 
 // Approve gives an approval on an open pull request; Unapprove and RequestChanges take it back or give another verdict.
-func (s *Sandbox) Approve(repository string, id int, user string) error {
-	return s.judge(repository, id, user, approved)
+func (a acts) Approve(repository string, id int, user string) error {
+	return a.judge(repository, id, user, approved)
 }
 
 // Unapprove takes a verdict back.
-func (s *Sandbox) Unapprove(repository string, id int, user string) error {
-	return s.judge(repository, id, user, noVerdict)
+func (a acts) Unapprove(repository string, id int, user string) error {
+	return a.judge(repository, id, user, noVerdict)
 }
 
 // RequestChanges is the opposite of Approve.
-func (s *Sandbox) RequestChanges(repository string, id int, user string) error {
-	return s.judge(repository, id, user, changesRequested)
+func (a acts) RequestChanges(repository string, id int, user string) error {
+	return a.judge(repository, id, user, changesRequested)
 }
 
-func (s *Sandbox) judge(repository string, id int, name string, v verdict) error {
+func (a acts) judge(repository string, id int, name string, v verdict) error {
+	s := a.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p, err := s.world.openPullRequest(repository, id)
+	p, err := a.of().openPullRequest(repository, id)
 	if err != nil {
 		return err
 	}
-	u, err := s.world.findUser(name)
+	u, err := a.of().findUser(name)
 	if err != nil {
 		return err
 	}
@@ -103,6 +104,7 @@ func (s *Sandbox) judge(repository string, id int, name string, v verdict) error
 		x.at = 0
 	}
 	p.updated = at
+	p.repo.edits++
 	return nil
 }
 
@@ -119,9 +121,9 @@ func (w *world) openPullRequest(repository string, id int) (*pullRequest, error)
 }
 
 // Merge closes an open pull request with a merge commit and returns its hash.
-func (s *Sandbox) Merge(repository string, id int, user string) (string, error) {
+func (a acts) Merge(repository string, id int, user string) (string, error) {
 	name := ""
-	err := s.change(repository, func(x *edit) error {
+	err := a.change(repository, func(x *edit) error {
 		p, by, err := x.closing(repository, id, user)
 		if err != nil {
 			return err
@@ -154,8 +156,8 @@ func (s *Sandbox) Merge(repository string, id int, user string) (string, error) 
 }
 
 // Decline closes an open pull request without merging it.
-func (s *Sandbox) Decline(repository string, id int, user, reason string) error {
-	return s.change(repository, func(x *edit) error {
+func (a acts) Decline(repository string, id int, user, reason string) error {
+	return a.change(repository, func(x *edit) error {
 		p, by, err := x.closing(repository, id, user)
 		if err != nil {
 			return err
@@ -168,7 +170,7 @@ func (s *Sandbox) Decline(repository string, id int, user, reason string) error 
 
 // closing finds an open pull request and who closes it; nothing is changed yet, because the merge may still fail.
 func (x *edit) closing(repository string, id int, name string) (*pullRequest, *user, error) {
-	p, err := x.s.world.openPullRequest(repository, id)
+	p, err := x.repo.ws.world.openPullRequest(repository, id)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -181,6 +183,7 @@ func (x *edit) closing(repository string, id int, name string) (*pullRequest, *u
 
 func (p *pullRequest) close(by *user, as state, at int64) {
 	p.state, p.closedBy, p.closed, p.updated, p.draft = as, by, at, at, false
+	p.version++
 }
 
 // PullRequestUpdate changes what is not nil.
@@ -194,9 +197,9 @@ type PullRequestUpdate struct {
 }
 
 // UpdatePullRequest edits a pull request in place.
-func (s *Sandbox) UpdatePullRequest(o PullRequestUpdate) error {
-	return s.change(o.Repository, func(x *edit) error {
-		p, err := s.world.findPullRequest(o.Repository, o.ID)
+func (a acts) UpdatePullRequest(o PullRequestUpdate) error {
+	return a.change(o.Repository, func(x *edit) error {
+		p, err := x.repo.ws.world.findPullRequest(o.Repository, o.ID)
 		if err != nil {
 			return err
 		}
@@ -228,19 +231,20 @@ func (s *Sandbox) UpdatePullRequest(o PullRequestUpdate) error {
 			p.draft = *o.Draft && p.state == open
 		}
 		p.updated = x.at
+		p.version++
 		return nil
 	})
 }
 
 // DeletePullRequest removes a pull request as if it had never been; Bitbucket itself cannot, but support staff can.
-func (s *Sandbox) DeletePullRequest(repository string, id int) error {
-	return s.change(repository, func(x *edit) error {
+func (a acts) DeletePullRequest(repository string, id int) error {
+	return a.change(repository, func(x *edit) error {
 		p, i := x.repo.pr(int32(id))
 		if p == nil {
 			return fault.New(fault.NotFound, "there is no pull request %d in %s", id, repository)
 		}
 		x.repo.prs = slices.Delete(slices.Clone(x.repo.prs), i, i+1)
-		s.world.prCount--
+		x.repo.ws.world.prCount--
 		return nil
 	})
 }

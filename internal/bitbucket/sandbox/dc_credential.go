@@ -116,7 +116,7 @@ func (d *dataCenter) resolve(c DCCredential) (*dcCredential, error) {
 		n.projects[p] = true
 	}
 	for _, name := range c.Repositories {
-		r, err := d.findRepo(name)
+		r, err := d.world.findRepo(name)
 		if err != nil {
 			return nil, err
 		}

@@ -174,12 +174,12 @@ func (d *dataCenter) addRepo(p *project, name, slug string, place uint64, r *ran
 		rp.team = append(rp.team, int32(r.skewed(len(d.world.users))))
 	}
 	d.lastRepo += 1 + int32(r.skewed(5))
-	d.adopt(rp)
+	d.place(rp)
 	return rp
 }
 
-// adopt puts a repository that has no id yet into its project.
-func (d *dataCenter) adopt(r *repo) {
+// place puts a repository that has no id yet into its project.
+func (d *dataCenter) place(r *repo) {
 	r.number = d.lastRepo
 	r.ws.repos = append(r.ws.repos, r)
 	r.ws.bySlug[r.slug] = r

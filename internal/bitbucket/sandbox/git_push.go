@@ -48,7 +48,7 @@ func (s *Sandbox) takePush(ctx context.Context, r *repo, d *objects, push spool,
 
 // learn reads the refs of a repository back and applies what a push changed.
 func (s *Sandbox) learn(ctx context.Context, r *repo, d *objects, by *user) error {
-	g := s.world.graph(r)
+	g := r.ws.world.graph(r)
 	out, err := gitOutput(ctx, d.dir, nil, "for-each-ref", "--format=%(refname) %(objectname) %(*objectname)", "refs/heads", "refs/tags")
 	if err != nil {
 		return err
@@ -78,7 +78,7 @@ func (s *Sandbox) learn(ctx context.Context, r *repo, d *objects, by *user) erro
 		if err != nil {
 			return err
 		}
-		s.adopt(g, found)
+		r.ws.world.adopt(g, found)
 	}
 	at := s.now()
 	for name, h := range branches {
@@ -100,9 +100,9 @@ func (s *Sandbox) learn(ctx context.Context, r *repo, d *objects, by *user) erro
 }
 
 // adopt adds commits that git reported, parents first, and finds their authors' accounts.
-func (s *Sandbox) adopt(g *graph, found []logged) {
+func (w *world) adopt(g *graph, found []logged) {
 	byEmail := map[string]*user{}
-	for _, u := range s.world.users {
+	for _, u := range w.users {
 		byEmail[u.email] = u
 	}
 	for _, f := range slices.Backward(found) {

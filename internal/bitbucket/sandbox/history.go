@@ -168,6 +168,9 @@ func (w *world) mergeInto(h *historian, p *pullRequest, head *tip, res *result) 
 
 // mergeMessage is the text that Bitbucket proposes for a merge.
 func mergeMessage(p *pullRequest) string {
+	if p.repo.ws.world.instance {
+		return "Pull request #" + strconv.Itoa(int(p.id)) + ": " + p.title + "\n\nMerge from " + p.srcBranch + " to " + p.dstBranch + "\n"
+	}
 	m := "Merged in " + p.srcBranch + " (pull request #" + strconv.Itoa(int(p.id)) + ")\n\n" + p.title + "\n"
 	for i, x := range p.people {
 		if x.verdict == approved {

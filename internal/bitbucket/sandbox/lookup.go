@@ -24,7 +24,7 @@ func (w *world) findRepo(name string) (*repo, error) {
 	if r := ws.find(slug); r != nil {
 		return r, nil
 	}
-	return nil, fault.New(fault.NotFound, "there is no repository %q", name).With("write it as workspace/slug")
+	return nil, fault.New(fault.NotFound, "there is no repository %q", name).With("write it as workspace/slug, on Data Center as KEY/slug")
 }
 
 func (w *world) findProject(name string) (*project, error) {

@@ -58,7 +58,7 @@ func (s *Sandbox) disk(r *repo) (*objects, error) {
 	if d := r.history.disk.Load(); d != nil {
 		return d, nil
 	}
-	g := s.world.graph(r)
+	g := r.ws.world.graph(r)
 	r.history.mu.Lock()
 	defer r.history.mu.Unlock()
 	if d := r.history.disk.Load(); d != nil {
@@ -73,7 +73,7 @@ func (s *Sandbox) disk(r *repo) (*objects, error) {
 		return nil, err
 	}
 	p := newPacker()
-	s.world.writeHistory(r, p)
+	r.ws.world.writeHistory(r, p)
 	if len(p.entries) > 0 {
 		if d.pack, err = p.save(filepath.Join(d.dir, "objects", "pack")); err != nil {
 			return nil, err

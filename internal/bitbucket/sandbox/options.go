@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -80,6 +81,7 @@ type OAuth struct {
 // Sandbox is a running look-alike. Its handler may be served by any number of servers; all methods are safe for
 // concurrent use.
 type Sandbox struct {
+	acts  // of Bitbucket Cloud
 	opts  Options
 	clock func() time.Time
 
@@ -149,9 +151,11 @@ func New(o Options) (*Sandbox, error) {
 		byToken: map[string]*credential{}, issued: map[string]*issuedToken{},
 		lastNow: o.Epoch.UnixMicro(), limits: newLimiter(o.Limits), faults: newFaultTable(),
 	}
+	s.acts = acts{s: s, of: func() *world { return s.world }}
 	s.routes = newRouteTable(cloudRoutes(), cloudUnknown)
 	s.dcVersion, s.dcRoutes = version, newRouteTable(dcRoutes(), dcUnknown)
 	s.stats, s.commands = newStats(), commands()
+	maps.Copy(s.commands, dcCommands())
 	for _, f := range o.Faults {
 		if _, err := s.AddFault(f); err != nil {
 			return nil, err

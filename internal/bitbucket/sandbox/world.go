@@ -242,7 +242,7 @@ func (w *world) user(ref string) *user {
 	var byNick *user
 	nicks := 0
 	for _, u := range w.users {
-		if isID && u.id == id || u.accountID == ref || u.email == ref {
+		if isID && u.id == id || u.accountID == ref || u.email == ref || u.login != "" && u.login == ref {
 			return u
 		}
 		if u.nickname == ref {
