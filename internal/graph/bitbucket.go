@@ -3,6 +3,7 @@ package graph
 // The names of the Bitbucket types (DESIGN section 2).
 const (
 	TypeWorkspace   = "bitbucket_workspace"
+	TypeInstance    = "bitbucket_instance"
 	TypeProject     = "bitbucket_project"
 	TypeRepo        = "bitbucket_repo"
 	TypePullRequest = "bitbucket_pull_request"
@@ -17,6 +18,9 @@ const (
 	Reviewed = "REVIEWED"
 	Approved = "APPROVED"
 )
+
+// idDoc says what the property id holds of whatever both products have.
+const idDoc = "UUID in lower case without braces; on Data Center the number, as text"
 
 func versioned(name string, kind ValueKind, doc string) PropertyDecl {
 	return PropertyDecl{Name: name, Kind: kind, Keeping: Versioned, Doc: doc}
@@ -50,36 +54,49 @@ func bitbucketTypes() []TypeDecl {
 			),
 		},
 		{
-			Type: TypeProject, Classes: []string{"Project"}, KeyForm: "cloud:{uuid}", Home: "workspace",
+			Type: TypeInstance, Classes: []string{"Account"}, KeyForm: "dc:{iid}",
+			Doc: "A Bitbucket Data Center.",
+			Properties: shared(
+				versioned("id", Text, "id that Windlass gave the instance when it was connected"),
+				versioned("version", Text, "version as the instance states it"),
+				versioned("buildNumber", Text, "build number as the instance states it"),
+			),
+		},
+		{
+			Type: TypeProject, Classes: []string{"Project"}, KeyForm: "cloud:{uuid} or dc:{iid}:project:{id}", Home: "workspace or instance",
 			Doc: "A project.",
 			Properties: shared(
-				versioned("id", Text, "UUID, lower case, without braces"),
-				versioned("key", Text, "short key, unique in its workspace"),
+				versioned("id", Text, idDoc),
+				versioned("key", Text, "short key, unique in its workspace or instance"),
 				versioned("description", Text, "description; absent where there is none"),
 				versioned("public", Flag, "whether everybody may see it"),
-				versioned("workspace", Text, "slug of the workspace"),
-				versioned("ownerId", Text, "UUID of the workspace"),
+				versioned("projectType", Text, "NORMAL or PERSONAL; Data Center only"),
+				versioned("workspace", Text, "slug of the workspace; Cloud only"),
+				versioned("ownerId", Text, "id of the workspace or instance"),
 				versioned("createdOn", Time, "creation in Bitbucket"),
 				current("updatedOn", Time, "last update in Bitbucket"),
 			),
 		},
 		{
-			Type: TypeRepo, Classes: []string{"CodeRepo"}, KeyForm: "cloud:{uuid}", Home: "project",
+			Type: TypeRepo, Classes: []string{"CodeRepo"}, KeyForm: "cloud:{uuid} or dc:{iid}:repo:{id}", Home: "project",
 			Doc: "A repository.",
 			Properties: shared(
-				versioned("id", Text, "UUID, lower case, without braces"),
+				versioned("id", Text, idDoc),
 				versioned("slug", Text, "name in URLs; may differ from the name"),
-				versioned("fullName", Text, "workspace/slug in lower case"),
-				versioned("owner", Text, "slug of the workspace, in lower case"),
-				versioned("ownerId", Text, "UUID of the workspace"),
-				versioned("projectId", Text, "UUID of the project"),
+				versioned("fullName", Text, "workspace/slug, on Data Center project key/slug, in lower case"),
+				versioned("owner", Text, "first part of fullName"),
+				versioned("ownerId", Text, "id of the workspace or instance"),
+				versioned("projectId", Text, "id of the project"),
 				versioned("projectKey", Text, "key of the project"),
 				versioned("public", Flag, "whether everybody may see it"),
 				versioned("description", Text, "description; absent where there is none"),
 				versioned("defaultBranch", Text, "name of the main branch; absent for an empty repository"),
+				versioned("archived", Flag, "whether it is archived; Data Center from 8.0 only"),
+				versioned("state", Text, "AVAILABLE, INITIALISING, INITIALISATION_FAILED or OFFLINE; Data Center only"),
 				versioned("forkPolicy", Text, "allow_forks, no_public_forks or no_forks"),
 				versioned("isFork", Flag, "whether it is a fork"),
-				versioned("parentId", Text, "UUID of the repository it was forked from"),
+				versioned("parentId", Text, "id of the repository it was forked from"),
+				versioned("hierarchyId", Text, "what a repository and its forks have in common; Data Center only"),
 				versioned("language", Text, "main language as set in Bitbucket"),
 				versioned("scm", Text, "git"),
 				versioned("hasIssues", Flag, "whether the issue tracker is on"),
@@ -91,14 +108,16 @@ func bitbucketTypes() []TypeDecl {
 			),
 		},
 		{
-			Type: TypeUser, Classes: []string{"User"}, KeyForm: "cloud:user:{uuid}",
-			Doc: "A person or service account: every member of a workspace and everybody met in what was read.",
+			Type: TypeUser, Classes: []string{"User"}, KeyForm: "cloud:user:{uuid} or dc:{iid}:user:{id}",
+			Doc: "A person or service account: every member of a workspace or instance and everybody met in what was read.",
 			Properties: shared(
-				versioned("id", Text, "UUID, lower case, without braces"),
-				versioned("accountId", Text, "Atlassian account id"),
-				versioned("nickname", Text, "nickname; may be edited, not unique"),
-				versioned("username", Text, "only where the provider has one"),
-				versioned("userType", Text, "user, team, app_user or another kind of account"),
+				versioned("id", Text, idDoc),
+				versioned("accountId", Text, "Atlassian account id; Cloud only"),
+				versioned("nickname", Text, "nickname; may be edited, not unique; Cloud only"),
+				versioned("username", Text, "name to log in with, only where the provider has one"),
+				versioned("slug", Text, "name in URLs; Data Center only"),
+				versioned("email", Text, "e-mail address; Data Center only, and only where it shows one"),
+				versioned("userType", Text, "user, team, app_user or another kind of account; on Data Center NORMAL or SERVICE"),
 				versioned("active", Flag, "whether the account is active, where the provider says so"),
 				versioned("createdOn", Time, "creation of the account"),
 			),
@@ -108,8 +127,8 @@ func bitbucketTypes() []TypeDecl {
 			Doc: "A pull request of the repository it targets.",
 			Properties: shared(
 				versioned("id", Number, "number within the repository"),
-				versioned("accountId", Text, "UUID of the workspace"),
-				versioned("repoId", Text, "UUID of the target repository"),
+				versioned("accountId", Text, "id of the workspace or instance"),
+				versioned("repoId", Text, "id of the target repository"),
 				versioned("repository", Text, "name of the target repository"),
 				versioned("title", Text, "title"),
 				versioned("description", Text, "first 80 characters of the description; absent where there is none"),
@@ -120,24 +139,25 @@ func bitbucketTypes() []TypeDecl {
 				versioned("draft", Flag, "whether it is a draft; a draft is OPEN"),
 				versioned("source", Text, "source branch"),
 				versioned("target", Text, "target branch"),
-				versioned("sourceRepoId", Text, "UUID of the source repository; absent when it is gone"),
-				versioned("sourceCommit", Text, "head of the source branch as Bitbucket abbreviates it"),
-				versioned("targetCommit", Text, "head of the target branch as Bitbucket abbreviates it"),
-				versioned("mergeCommit", Text, "merge commit as Bitbucket abbreviates it"),
+				versioned("sourceRepoId", Text, "id of the source repository; absent when it is gone"),
+				versioned("sourceCommit", Text, "head of the source branch as the provider gives it: Cloud abbreviates"),
+				versioned("targetCommit", Text, "head of the target branch as the provider gives it: Cloud abbreviates"),
+				versioned("mergeCommit", Text, "merge commit as the provider gives it: Cloud abbreviates"),
 				versioned("closeSourceBranch", Flag, "whether the source branch goes with the merge"),
 				versioned("declineReason", Text, "reason given when it was declined"),
-				versioned("authorId", Text, "UUID of the author; absent when the account is gone"),
+				versioned("authorId", Text, "id of the author; absent when the account is gone"),
 				versioned("author", Text, "display name of the author"),
-				versioned("reviewerIds", Texts, "UUIDs of the people asked to review"),
+				versioned("reviewerIds", Texts, "ids of the people asked to review"),
 				versioned("reviewers", Texts, "their display names"),
-				versioned("approverIds", Texts, "UUIDs of the people whose approval is current"),
+				versioned("approverIds", Texts, "ids of the people whose approval is current"),
 				versioned("approvers", Texts, "their display names"),
-				versioned("closedById", Text, "UUID of who merged or declined it"),
+				versioned("closedById", Text, "id of who merged or declined it"),
 				versioned("closedBy", Text, "display name of who merged or declined it"),
 				versioned("approved", Flag, "every commit is approved by somebody else; absent while unknown"),
 				versioned("approvalState", Text, "approved, unapproved or unknown"),
 				versioned("approvalReason", Text, "why approvalState is what it is"),
-				current("taskCount", Number, "tasks"),
+				versioned("closedOn", Time, "when it was merged or declined; Data Center only, since Cloud's list does not tell"),
+				current("taskCount", Number, "open tasks"),
 				current("commentCount", Number, "comments"),
 				versioned("createdOn", Time, "creation in Bitbucket"),
 				current("updatedOn", Time, "last update in Bitbucket; comments move it too"),
@@ -151,6 +171,9 @@ func bitbucketRelationships() []RelationshipDecl {
 		{From: TypeWorkspace, Verb: Owns, To: TypeProject, Doc: "the workspace holds the project"},
 		{From: TypeWorkspace, Verb: Owns, To: TypeRepo, Doc: "the workspace holds the repository"},
 		{From: TypeWorkspace, Verb: Has, To: TypeUser, Doc: "the user is a member of the workspace"},
+		{From: TypeInstance, Verb: Owns, To: TypeProject, Doc: "the instance holds the project"},
+		{From: TypeInstance, Verb: Owns, To: TypeRepo, Doc: "the instance holds the repository"},
+		{From: TypeInstance, Verb: Has, To: TypeUser, Doc: "the user is known to the instance"},
 		{From: TypeProject, Verb: Has, To: TypeRepo, Doc: "the repository belongs to the project"},
 		{From: TypeRepo, Verb: Has, To: TypePullRequest, Doc: "the pull request targets the repository"},
 		{From: TypeUser, Verb: Opened, To: TypePullRequest, Doc: "the user is its author"},
@@ -163,6 +186,9 @@ func bitbucketRelationships() []RelationshipDecl {
 				current("participatedOn", Time, "latest participation; never an approval time"),
 			},
 		},
-		{From: TypeUser, Verb: Approved, To: TypePullRequest, Doc: "the user's approval is current"},
+		{
+			From: TypeUser, Verb: Approved, To: TypePullRequest, Doc: "the user's approval is current",
+			Properties: []PropertyDecl{versioned("revision", Text, "commit that was approved; Data Center only")},
+		},
 	}
 }

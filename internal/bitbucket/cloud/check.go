@@ -177,7 +177,7 @@ func (c *Client) near(ctx context.Context, wanted string) []string {
 	}
 	var list []candidate
 	_ = c.list(ctx, c.accessible(func(slug, _ string) {
-		d := distance(wanted, slug)
+		d := bitbucket.Distance(wanted, slug)
 		if d <= max(2, len(wanted)/3) || strings.Contains(slug, wanted) || strings.Contains(wanted, slug) {
 			list = append(list, candidate{slug, d})
 		}
@@ -206,30 +206,4 @@ func (c *Client) accessible(each func(slug, uuid string)) listing {
 			}
 		},
 	}
-}
-
-// distance is the number of single-character edits between two words, counting the swap of neighbours as one.
-func distance(a, b string) int {
-	x, y := []rune(a), []rune(b)
-	rows := make([][]int, len(x)+1)
-	for i := range rows {
-		rows[i] = make([]int, len(y)+1)
-		rows[i][0] = i
-	}
-	for j := range rows[0] {
-		rows[0][j] = j
-	}
-	for i := 1; i <= len(x); i++ {
-		for j := 1; j <= len(y); j++ {
-			cost := 1
-			if x[i-1] == y[j-1] {
-				cost = 0
-			}
-			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+cost)
-			if i > 1 && j > 1 && x[i-1] == y[j-2] && x[i-2] == y[j-1] {
-				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
-			}
-		}
-	}
-	return rows[len(x)][len(y)]
 }

@@ -1,0 +1,121 @@
+// Package datacenter reads Bitbucket Data Center, and the Bitbucket Server it grew from: its endpoints, its wire types
+// and their conversion into graph values. Only graph values and the types of package bitbucket leave it.
+//
+// It reads what any logged-in user may read. Nothing is asked of /admin, where tokens are not accepted (FACTS 113).
+package datacenter
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/windlass-hq/windlass/internal/bitbucket"
+	"github.com/windlass-hq/windlass/internal/fault"
+)
+
+// Options are what New needs; URL, Instance and Credentials are required.
+type Options struct {
+	URL         string   // of the web interface, or any page of it
+	Instance    string   // the id that Windlass gave the instance (iid); part of every key
+	Projects    []string // keys of the projects to read; none means the whole instance
+	Credentials []bitbucket.Credential
+	Connection  string
+	HTTP        *http.Client // certificates and proxies; nil means Go's defaults
+	Now         func() time.Time
+	Version     string // of Windlass, for the User-Agent
+	NoWait      bool
+	OnWait      func(until time.Time, why string)
+	Sleep       func(ctx context.Context, d time.Duration) error // between attempts; nil means really
+
+	AllowHTTP      bool // send credentials over plain http to other machines
+	NoPullRequests bool // the connection does not read pull requests
+}
+
+// Client reads one connection. It is safe for concurrent use.
+type Client struct {
+	core *bitbucket.Client
+	keys keys
+	base string // URL of the web interface
+	want []string
+
+	who identities
+
+	mu     sync.Mutex
+	listed map[string]bool            // keys of the projects that Projects listed
+	paths  map[string]place           // by graph key of the repository: where it was last seen
+	sees   map[string]map[string]bool // principal → graph keys of the repositories it listed; only with several principals
+}
+
+// place is where an object is: the short key of a project, and for a repository its slug.
+type place struct{ project, slug string }
+
+// New returns a Client. It sends nothing.
+func New(o Options) (*Client, error) {
+	base, err := BaseURL(o.URL, o.AllowHTTP)
+	if err != nil {
+		return nil, err
+	}
+	if o.Instance == "" || strings.ContainsAny(o.Instance, ":|") {
+		return nil, fault.New(fault.Internal, "the connection %q has no usable instance id (%q)", o.Connection, o.Instance)
+	}
+	want, err := clean(o.Projects)
+	if err != nil {
+		return nil, err
+	}
+	api, err := bitbucket.ParseOrigin(base+"/rest", o.AllowHTTP)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range o.Credentials {
+		switch c.Kind {
+		case bitbucket.OAuth, bitbucket.APIToken:
+			return nil, fault.New(fault.Invalid, "Bitbucket Data Center has no credentials of kind %s", c.Kind).
+				With("use an HTTP access token (--token) or a user name and password (--username, --password)")
+		}
+	}
+	core, err := bitbucket.New(bitbucket.Options{
+		API: api, Credentials: o.Credentials, Connection: o.Connection, Version: o.Version, HTTP: o.HTTP,
+		Now: o.Now, Sleep: o.Sleep, NoWait: o.NoWait, OnWait: o.OnWait,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Client{
+		core: core, keys: keys{o.Instance}, base: base, want: want,
+		listed: map[string]bool{}, paths: map[string]place{}, sees: map[string]map[string]bool{},
+	}, nil
+}
+
+// Calls returns how many API requests were sent, retries included.
+func (c *Client) Calls() int64 { return c.core.Calls() }
+
+// Close closes the connections that are idle.
+func (c *Client) Close() { c.core.Close() }
+
+// Budgets returns what every principal has spent in the last hour.
+func (c *Client) Budgets() []bitbucket.Budget { return c.core.Budgets() }
+
+// URL returns the address of the instance as it was reduced from what was configured.
+func (c *Client) URL() string { return c.base }
+
+// clean trims a list of project keys. Keys are told apart without regard to case, as the vendor does.
+func clean(projects []string) ([]string, error) {
+	out := make([]string, 0, len(projects))
+	for _, p := range projects {
+		p = strings.TrimSpace(p)
+		if p == "" {
+			return nil, fault.New(fault.Invalid, "the list of projects holds an empty key").With("check the commas of --project")
+		}
+		if strings.ContainsAny(p, "/?#% ") {
+			return nil, fault.New(fault.Invalid, "%q is no project key", p).
+				With("give the part of the address after /projects/, without slashes and spaces")
+		}
+		if !slices.ContainsFunc(out, func(q string) bool { return strings.EqualFold(p, q) }) {
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}
