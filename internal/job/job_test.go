@@ -64,7 +64,7 @@ func TestTenThousandRings(t *testing.T) {
 	each(t, func(t *testing.T, db *storetest.Database) {
 		rings := 10_000
 		if testing.Short() {
-			rings = 500
+			rings = 100
 		}
 		g := newGate()
 		e := newEngine(t, db.Open(t), job.Options{Workers: []job.Worker{syncWorker(g.work)}})
@@ -73,7 +73,7 @@ func TestTenThousandRings(t *testing.T) {
 		receive(t, g.began, "the first round")
 		began := time.Now()
 		for left := rings; left > 0; {
-			n := min(left, 250) // as a storing transaction that rings for each of its objects
+			n := min(left, rings/4, 250) // as a storing transaction that rings for each of its objects
 			write(t, e, func(ctx context.Context, tx *sql.Tx) error {
 				for range n {
 					if err := e.Ring(ctx, tx, "connection/1/sync"); err != nil {
@@ -112,14 +112,17 @@ func TestRingsRaceWithTheEnd(t *testing.T) {
 		})
 		e := newEngine(t, s, job.Options{Workers: []job.Worker{worker}, SweepEvery: time.Hour})
 		start(t, e)
-		const rings = 200
+		rings := 200
+		if testing.Short() {
+			rings = 50
+		}
 		for i := range rings {
 			ring(t, e, "connection/1/sync")
 			if i%3 == 0 {
 				eventually(t, "the row to be settled", func() bool { return settled(t, e, "connection/1/sync") })
 			}
 		}
-		eventually(t, "the last ring to be served", func() bool { return served.Load() == rings })
+		eventually(t, "the last ring to be served", func() bool { return served.Load() == int64(rings) })
 		eventually(t, "the row to be settled", func() bool { return settled(t, e, "connection/1/sync") })
 	})
 }

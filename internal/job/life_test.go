@@ -60,11 +60,7 @@ func TestInterruptedWorkGoesOn(t *testing.T) {
 		start(t, e)
 		ring(t, e, "connection/1/sync")
 		receive(t, g.began, "the worker")
-		began := time.Now()
-		stop(t, e)
-		if took := time.Since(began); took > 10*time.Second {
-			t.Errorf("Stop took %s, want under 10 s", took)
-		}
+		stop(t, e) // which returns though nobody lets the work go on
 		list := jobs(t, e, job.JobFilter{})
 		if len(list) != 1 || list[0].State != job.Waiting || list[0].Error != "" {
 			t.Errorf("jobs after Stop = %+v, want one that waits without an error", list)

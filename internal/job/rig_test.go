@@ -3,7 +3,9 @@ package job_test
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"log/slog"
+	"os"
 	"testing"
 	"time"
 
@@ -14,10 +16,24 @@ import (
 	"github.com/windlass-hq/windlass/internal/store/storetest"
 )
 
-// patience is how long a test waits for what must come; it passes only when something is broken.
-const patience = 30 * time.Second
+// patience is how long a test waits for what must come; it passes only when something is broken, however
+// slow and busy the machine.
+const patience = 2 * time.Minute
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	code := storetest.Main(m)
+	var leak error // goleak itself waits for a second only
+	for end := time.Now().Add(patience); code == 0 && time.Now().Before(end); {
+		if leak = goleak.Find(); leak == nil {
+			break
+		}
+	}
+	if leak != nil {
+		fmt.Fprintln(os.Stderr, leak)
+		code = 1
+	}
+	os.Exit(code)
+}
 
 // each runs a test on both databases, beside others: these tests wait more than they work.
 func each(t *testing.T, test func(t *testing.T, db *storetest.Database)) {
@@ -38,6 +54,9 @@ func newEngine(t testing.TB, s *store.Store, o job.Options) *job.Engine {
 	}
 	if o.Backoff == nil {
 		o.Backoff = func(int) time.Duration { return time.Millisecond }
+	}
+	if o.StopWithin == 0 {
+		o.StopWithin = patience
 	}
 	e, err := job.New(t.Context(), o)
 	if err != nil {

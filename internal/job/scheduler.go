@@ -106,6 +106,7 @@ func (s *scheduler) tick(ctx context.Context, e *Engine) error {
 		return err
 	}
 	return e.Exclusive(ctx, "job/schedule", func(ctx context.Context, fence store.Fence) error {
+		now := e.Now()
 		due, err := s.due(ctx, e)
 		if err != nil {
 			return err
@@ -123,7 +124,7 @@ func (s *scheduler) tick(ctx context.Context, e *Engine) error {
 			if s.rang == nil {
 				s.rang = map[string]time.Time{}
 			}
-			s.rang[name] = e.Now()
+			s.rang[name] = now
 		}
 		return nil
 	})
@@ -131,6 +132,16 @@ func (s *scheduler) tick(ctx context.Context, e *Engine) error {
 
 // due returns the rows of work whose time has come and that are not wanted already.
 func (s *scheduler) due(ctx context.Context, e *Engine) ([]string, error) {
+	// The wishes are read before the runs: work that ended in between is then taken for wanted still. The other way
+	// round it had neither run nor wish, and was rung again at once.
+	wanted := map[string]bool{}
+	rows, err := e.Store.Wanted(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rows {
+		wanted[r.Name] = true
+	}
 	entries, err := e.Schedule(ctx)
 	if err != nil {
 		return nil, err
@@ -157,11 +168,7 @@ func (s *scheduler) due(ctx context.Context, e *Engine) ([]string, error) {
 		if !last.IsZero() && interval.Next(last.In(now.Location()), seed).After(now) {
 			continue
 		}
-		wanted, err := e.wanted(ctx, entry.Work)
-		if err != nil {
-			return nil, err
-		}
-		if wanted == 0 {
+		if !wanted[entry.Work] {
 			due = append(due, entry.Work)
 		}
 	}

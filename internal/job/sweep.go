@@ -47,7 +47,6 @@ func (e *Engine) Sweep(ctx context.Context) error {
 	if len(lost) == 0 {
 		return nil
 	}
-	// The jobs are read after the rows: a row that is settled in between has no job, and gets one that finds nothing.
 	live, err := e.list(ctx, liveStates())
 	if err != nil {
 		return err
@@ -60,12 +59,24 @@ func (e *Engine) Sweep(ctx context.Context) error {
 		if has[w] {
 			continue
 		}
-		e.Log.InfoContext(ctx, "a lost job is inserted again", "kind", w.Kind, "key", w.Key)
-		if err := e.Store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error { return e.Insert(ctx, tx, w) }); err != nil {
+		if err := e.insertLost(ctx, w); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// insertLost inserts the job of a row that seemed to have none, if it is wanted still: a row that was settled after it
+// was read, and before the jobs were, has no job either.
+func (e *Engine) insertLost(ctx context.Context, w Wake) error {
+	return e.Store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		wanted, err := e.Store.WantedIn(ctx, tx, w.Key)
+		if err != nil || wanted == 0 {
+			return err
+		}
+		e.Log.InfoContext(ctx, "a lost job is inserted again", "kind", w.Kind, "key", w.Key)
+		return e.Insert(ctx, tx, w)
+	})
 }
 
 // errLeft is recorded with a job whose process went away.

@@ -44,6 +44,19 @@ func (s *Store) Wanted(ctx context.Context, prefix string) ([]Work, error) {
 		prefix, len([]rune(prefix)))
 }
 
+// WantedIn returns the newest wish of a row of work in a caller's transaction, or zero when nothing is wanted. The row
+// keeps this answer until the transaction ends: who settles it waits.
+func (s *Store) WantedIn(ctx context.Context, tx *sql.Tx, name string) (wanted int64, err error) {
+	err = tx.QueryRowContext(ctx, `UPDATE work SET wanted = wanted WHERE name = $1 AND wanted > done RETURNING wanted`, name).Scan(&wanted)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read work %s: %w", name, err)
+	}
+	return wanted, nil
+}
+
 // Settle says that everything up to the given wish is done. It reports whether nothing newer is wanted.
 func (s *Store) Settle(ctx context.Context, name string, wanted int64) (settled bool, err error) {
 	err = s.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {

@@ -64,6 +64,27 @@ func TestWorkRaisedWhileItRunsIsNotSettled(t *testing.T) {
 	})
 }
 
+func TestWantedInSaysWhatIsWantedInATransaction(t *testing.T) {
+	each(t, func(f *fixture) {
+		wantedIn := func(name string) (wanted int64) {
+			f.ok(f.store.Write(f.Context(), func(ctx context.Context, tx *sql.Tx) (err error) {
+				wanted, err = f.store.WantedIn(ctx, tx, name)
+				return err
+			}))
+			return wanted
+		}
+		f.same("never raised", wantedIn("a"), int64(0))
+		f.raise("a")
+		f.raise("a", "b")
+		f.same("raised twice", wantedIn("a"), int64(2))
+		settled, err := f.store.Settle(f.Context(), "a", 2)
+		f.ok(err)
+		f.same("settled", settled, true)
+		f.same("after it was settled", wantedIn("a"), int64(0))
+		f.same("another", wantedIn("b"), int64(1))
+	})
+}
+
 func TestWorkRaisedInATransactionThatFailsIsNotWanted(t *testing.T) {
 	each(t, func(f *fixture) {
 		err := f.store.Write(f.Context(), func(ctx context.Context, tx *sql.Tx) error {
