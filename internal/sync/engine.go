@@ -12,7 +12,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/windlass-hq/windlass/internal/fault"
@@ -60,6 +62,8 @@ type RunOptions struct {
 	NoWait         bool          // save and stop instead of waiting for an allowance
 	Drain          bool          // work the pull requests off before returning
 	Cause          graph.Cause   // who asked; a run of its own where empty
+	// Without are credentials that the run does without, by id, with why. The summary says so.
+	Without map[int64]string
 }
 
 // Event tells how far a run is.
@@ -190,6 +194,18 @@ func (e *Engine) newPass(ctx context.Context, conn store.Connection, fence store
 	if len(credentials) == 0 {
 		return nil, fault.New(fault.Invalid, "connection %q has no credential", conn.Name).
 			With("add one: windlass connection credential add %s …", conn.Name)
+	}
+	credentials = slices.DeleteFunc(credentials, func(k store.Credential) bool {
+		why, without := o.Without[k.ID]
+		if without {
+			p.tally.warnings = append(p.tally.warnings, why)
+			e.Log.WarnContext(ctx, "a run does without a credential", "connection", conn.Name, "credential", k.ID, "reason", why)
+		}
+		return without
+	})
+	if len(credentials) == 0 {
+		return nil, fault.New(fault.Invalid, "no credential of the connection %q is accepted: %s", conn.Name, strings.Join(p.tally.warnings, "; ")).
+			With("add one that is: windlass connection credential add %s …", conn.Name)
 	}
 	p.reader, err = e.Open(conn, credentials, o.NoWait, func(until time.Time, why string) {
 		p.progress(Event{Phase: "waiting", Waiting: &until, Message: why, Calls: p.reader.Calls()})

@@ -33,7 +33,8 @@ type Summary struct {
 	Held       int            `json:"held,omitempty"`    // closings that wait for --confirm-deletes
 	Skipped    int            `json:"skipped,omitempty"` // odd objects, kept as far as they could be read
 	Scopes     []ScopeResult  `json:"scopes"`
-	Odd        []string       `json:"odd,omitempty"` // the first odd objects, in words
+	Odd        []string       `json:"odd,omitempty"`      // the first odd objects, in words
+	Warnings   []string       `json:"warnings,omitempty"` // what a person should look at, such as a credential that was not used
 
 	read int // listings or objects that answered; zero means that nothing could be read
 }
@@ -74,14 +75,15 @@ const maxOddShown = 20
 
 // tally collects what the listings of a run did; they run side by side.
 type tally struct {
-	mu      gosync.Mutex
-	result  store.Result
-	scopes  []ScopeResult
-	odd     []string
-	skipped int
-	held    int
-	read    int
-	objects int
+	mu       gosync.Mutex
+	result   store.Result
+	scopes   []ScopeResult
+	odd      []string
+	warnings []string
+	skipped  int
+	held     int
+	read     int
+	objects  int
 }
 
 func (t *tally) applied(r store.Result, objects int) (total int) {
@@ -127,7 +129,7 @@ func (p *pass) summary(ctx context.Context) (Summary, error) {
 		Seconds: math.Round(p.Now().Sub(p.started).Seconds()*1000) / 1000,
 		Changes: Changes{Created: t.result.Created, Updated: t.result.Updated, Deleted: t.result.Deleted},
 		Hidden:  t.result.Hidden, Held: t.held, Skipped: t.skipped,
-		Scopes: append([]ScopeResult{}, t.scopes...), Odd: t.odd, read: t.read,
+		Scopes: append([]ScopeResult{}, t.scopes...), Odd: t.odd, Warnings: t.warnings, read: t.read,
 	}
 	sort.SliceStable(s.Scopes, func(i, j int) bool { return s.Scopes[i].Scope < s.Scopes[j].Scope })
 	for _, sc := range s.Scopes {
