@@ -34,6 +34,10 @@ type Options struct {
 	OnWait      func(until time.Time, why string)
 	Sleep       func(ctx context.Context, d time.Duration) error // between attempts; nil means really
 
+	Spending    bitbucket.Spending // where calls are counted for all processes; nil means in this client alone
+	Share       float64            // of an allowance that may be spent; 0 means the default
+	Interactive bool               // a person waits: a little more than the share may be spent
+
 	AllowHTTP      bool // send credentials over plain http to other machines
 	NoPullRequests bool // the connection does not read pull requests, so Check asks for no scope for them
 }
@@ -83,6 +87,7 @@ func New(o Options) (*Client, error) {
 	core, err := bitbucket.New(bitbucket.Options{
 		API: api, TokenURL: site, Credentials: o.Credentials, Connection: o.Connection, Version: o.Version, HTTP: o.HTTP,
 		Now: o.Now, Sleep: o.Sleep, NoWait: o.NoWait, OnWait: o.OnWait,
+		Spending: o.Spending, Share: o.Share, Interactive: o.Interactive, Allowances: Allowances(), GroupOf: group,
 	})
 	if err != nil {
 		return nil, err

@@ -1,8 +1,6 @@
 package cloud_test
 
 import (
-	"bytes"
-	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
@@ -12,56 +10,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/windlass-hq/windlass/internal/bitbucket"
+	"github.com/windlass-hq/windlass/internal/bitbucket/goldentest"
 	"github.com/windlass-hq/windlass/internal/graph"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files from what the converters do now")
-
-// goldenObject is a graph object as the golden files show it. Raw is shown only where it is not the element as it
-// was received.
-type goldenObject struct {
-	Key           string               `json:"key"`
-	Type          string               `json:"type"`
-	Name          string               `json:"name"`
-	Home          string               `json:"home,omitempty"`
-	Repo          string               `json:"repo,omitempty"`
-	Project       string               `json:"project,omitempty"`
-	Revision      int64                `json:"revision,omitempty"`
-	Properties    graph.Properties     `json:"properties"`
-	Relationships []goldenRelationship `json:"relationships,omitempty"`
-	UnknownVerbs  []string             `json:"unknownVerbs,omitempty"`
-	Scrubbed      json.RawMessage      `json:"scrubbed,omitempty"`
-}
-
-type goldenRelationship struct {
-	Key        string           `json:"key"`
-	Properties graph.Properties `json:"properties,omitempty"`
-}
-
-type goldenPage struct {
-	Objects []goldenObject      `json:"objects"`
-	Met     []goldenObject      `json:"met,omitempty"`
-	Repos   []bitbucket.RepoRef `json:"repos,omitempty"`
-	Odd     []bitbucket.Odd     `json:"odd,omitempty"`
-}
-
-func golden(input []byte, objects []graph.Object) []goldenObject {
-	var out []goldenObject
-	for _, o := range objects {
-		g := goldenObject{
-			Key: o.Entity.Key, Type: o.Entity.Type, Name: o.Entity.Name, Home: o.Entity.Home, Repo: o.Entity.Repo,
-			Project: o.Entity.Project, Revision: o.Entity.Revision, Properties: o.Entity.Properties, UnknownVerbs: o.UnknownVerbs,
-		}
-		if !bytes.Contains(input, o.Entity.Raw) {
-			g.Scrubbed = o.Entity.Raw
-		}
-		for _, r := range o.Relationships {
-			g.Relationships = append(g.Relationships, goldenRelationship{r.Key(), r.Properties})
-		}
-		out = append(out, g)
-	}
-	return out
-}
 
 // TestGolden converts every input under testdata and compares with the golden file beside it.
 func TestGolden(t *testing.T) {
@@ -97,7 +50,7 @@ func TestGolden(t *testing.T) {
 }
 
 // convertPage serves a body as the answer of one listing and returns what the client made of it.
-func convertPage(t *testing.T, kind string, body []byte) goldenPage {
+func convertPage(t *testing.T, kind string, body []byte) goldentest.Page {
 	t.Helper()
 	const ws = "/workspaces/%7B" + wsUUID + "%7D"
 	c, _ := open(t, map[string]any{
@@ -108,12 +61,9 @@ func convertPage(t *testing.T, kind string, body []byte) goldenPage {
 		"/repositories/{" + wsUUID + "}/{" + repoUUID + "}/pullrequests": string(body),
 	})
 	ctx := t.Context()
-	var out goldenPage
+	var out goldentest.Page
 	add := func(p bitbucket.Page) error {
-		out.Objects = append(out.Objects, golden(body, p.Objects)...)
-		out.Met = append(out.Met, golden(body, p.Met)...)
-		out.Odd = append(out.Odd, p.Odd...)
-		out.Repos = append(out.Repos, p.Repos...)
+		out.Add(body, p)
 		checkDeclared(t, append(append([]graph.Object{}, p.Objects...), p.Met...))
 		return nil
 	}
@@ -142,38 +92,11 @@ func convertPage(t *testing.T, kind string, body []byte) goldenPage {
 	return out
 }
 
-// checkDeclared fails for every property, kind of value or relationship that the model does not declare.
+// checkDeclared fails for everything that the model does not declare.
 func checkDeclared(t *testing.T, objects []graph.Object) {
 	t.Helper()
-	model := graph.Standard()
-	kinds := map[string]string{}
-	for _, o := range objects {
-		kinds[o.Entity.Key] = o.Entity.Type
-		decl, ok := model.Type(o.Entity.Type)
-		if !ok {
-			t.Errorf("type %q is not declared", o.Entity.Type)
-		}
-		declared := map[string]graph.ValueKind{}
-		for _, p := range decl.Properties {
-			declared[p.Name] = p.Kind
-		}
-		for name, value := range o.Entity.Properties {
-			kind, ok := declared[name]
-			if !ok {
-				t.Errorf("%s.%s is not declared", o.Entity.Type, name)
-			}
-			if value != nil && !fits(kind, value) {
-				t.Errorf("%s.%s = %T, declared %s", o.Entity.Type, name, value, kind)
-			}
-		}
-		if o.Entity.Raw != nil && !json.Valid(o.Entity.Raw) {
-			t.Errorf("%s: raw is no JSON: %s", o.Entity.Key, o.Entity.Raw)
-		}
-	}
-	typeOf := func(key string) string {
+	goldentest.CheckDeclared(t, objects, func(key string) string {
 		switch {
-		case kinds[key] != "":
-			return kinds[key]
 		case strings.HasPrefix(key, "cloud:user:"):
 			return graph.TypeUser
 		case key == "cloud:"+wsUUID:
@@ -183,40 +106,5 @@ func checkDeclared(t *testing.T, objects []graph.Object) {
 		default:
 			return graph.TypeProject
 		}
-	}
-	declared := map[string][]graph.PropertyDecl{}
-	for _, r := range model.Relationships() {
-		declared[r.TypeName()] = append([]graph.PropertyDecl{{}}, r.Properties...)
-	}
-	for _, o := range objects {
-		for _, r := range o.Relationships {
-			name := graph.RelationshipType(typeOf(r.From), r.Verb, typeOf(r.To))
-			if declared[name] == nil {
-				t.Errorf("relationship %s (%s) is not declared", name, r.Key())
-			}
-			for p := range r.Properties {
-				found := false
-				for _, d := range declared[name] {
-					found = found || d.Name == p
-				}
-				if !found {
-					t.Errorf("%s.%s is not declared", name, p)
-				}
-			}
-		}
-	}
-}
-
-func fits(kind graph.ValueKind, value any) bool {
-	switch value.(type) {
-	case string:
-		return kind == graph.Text
-	case bool:
-		return kind == graph.Flag
-	case int64:
-		return kind == graph.Number || kind == graph.Time
-	case []any:
-		return kind == graph.Texts
-	}
-	return false
+	})
 }

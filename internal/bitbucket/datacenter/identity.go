@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 
 	"github.com/windlass-hq/windlass/internal/bitbucket"
@@ -97,7 +96,7 @@ func (c *Client) meet(p string, resp *bitbucket.Response) error {
 // userOf returns the login name that an answer is for; it comes percent-encoded (FACTS 118).
 func userOf(h http.Header) string {
 	name := h.Get("X-AUSERNAME")
-	if decoded, err := url.QueryUnescape(strings.ReplaceAll(name, "+", "%2B")); err == nil {
+	if decoded, err := url.QueryUnescape(name); err == nil {
 		return decoded
 	}
 	return name
