@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -30,6 +31,9 @@ type LedgerEntry struct {
 	Calls      int
 	WindowFrom time.Time
 	WindowTo   time.Time
+
+	// Provers become those of the scope, with a complete entry; nil leaves them as they are. Read does not fill it.
+	Provers []string
 }
 
 // LedgerRow is a stretch of time in which a scope stayed in one state for one reason.
@@ -45,6 +49,14 @@ type LedgerRow struct {
 // so the ledger grows with what happens, not with time. A second entry of one run replaces the first.
 func (s *Store) RecordLedger(ctx context.Context, e LedgerEntry) error {
 	now := s.now().UnixMicro()
+	var provers any
+	if e.Provers != nil {
+		text, err := json.Marshal(e.Provers)
+		if err != nil {
+			return fmt.Errorf("provers of scope %d: %w", e.Scope, err)
+		}
+		provers = string(text)
+	}
 	return s.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		var id, since, run, lastRun int64
 		var state, reason string
@@ -73,7 +85,8 @@ func (s *Store) RecordLedger(ctx context.Context, e LedgerEntry) error {
 		if e.State != LedgerComplete {
 			return nil
 		}
-		_, err = tx.ExecContext(ctx, `UPDATE scope SET first_complete = COALESCE(first_complete, $2), last_complete = $3 WHERE id = $1`, e.Scope, now, now)
+		_, err = tx.ExecContext(ctx, `UPDATE scope SET first_complete = COALESCE(first_complete, $2), last_complete = $3,
+			provers = COALESCE(CAST($4 AS TEXT), provers) WHERE id = $1`, e.Scope, now, now, provers)
 		if err != nil {
 			return fmt.Errorf("write the scope's completion: %w", err)
 		}

@@ -16,6 +16,7 @@ type Listing struct {
 	scope   int64
 	members map[string]*member
 	size    int
+	joined  int
 	closed  int64 // closedSoFar when the members were read
 }
 
@@ -108,6 +109,7 @@ func (l *Listing) Apply(ctx context.Context, b Batch) (Result, error) {
 		if m == nil {
 			m = &member{}
 			l.members[c.obj.Entity.Key] = m
+			l.joined++
 		}
 		m.hash, m.seen = c.stored, true
 	}
@@ -128,3 +130,6 @@ func (l *Listing) Missing() []string {
 
 // Size returns how many members the scope had before the listing.
 func (l *Listing) Size() int { return l.size }
+
+// Joined returns how many of the shown objects were no members before the listing.
+func (l *Listing) Joined() int { return l.joined }

@@ -60,8 +60,7 @@ func (s *Store) RemoveConnection(ctx context.Context, name string) (Result, erro
 	if err != nil {
 		return Result{}, fmt.Errorf("remove the credentials of %q: %w", name, err)
 	}
-	scopes, err := collect(ctx, s, scanScope, `SELECT id, connection_id, parent, listing, title, first_complete, last_complete
-		FROM scope WHERE connection_id = $1 ORDER BY id`, c.ID)
+	scopes, err := s.ScopesOf(ctx, c.ID)
 	if err != nil {
 		return Result{}, err
 	}

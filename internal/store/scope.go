@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -29,6 +30,10 @@ type Scope struct {
 	Title         string
 	FirstComplete *time.Time
 	LastComplete  *time.Time
+
+	// Provers are the principals that are known to see every member: only what they miss may be closed. Nil where that
+	// is not known, empty where nobody sees all.
+	Provers []string
 }
 
 // Name returns the scope as summaries print it: the listing, and the parent where there is one.
@@ -63,8 +68,7 @@ type scopeCache struct {
 // EnsureScope returns the scope of a key and makes it where there is none. A new title replaces the old one.
 func (s *Store) EnsureScope(ctx context.Context, key ScopeKey, title string) (Scope, error) {
 	read := func(q querier) (Scope, error) {
-		return scanScope(q.QueryRowContext(ctx, `SELECT id, connection_id, parent, listing, title, first_complete, last_complete
-			FROM scope WHERE connection_id = $1 AND parent = $2 AND listing = $3`, key.Connection, key.Parent, key.Listing))
+		return scanScope(q.QueryRowContext(ctx, `SELECT `+scopeColumns+` FROM scope WHERE connection_id = $1 AND parent = $2 AND listing = $3`, key.Connection, key.Parent, key.Listing))
 	}
 	sc, err := read(s.reader)
 	if err == nil && sc.Title == title {
@@ -91,11 +95,20 @@ func (s *Store) EnsureScope(ctx context.Context, key ScopeKey, title string) (Sc
 	return sc, err
 }
 
+const scopeColumns = "id, connection_id, parent, listing, title, first_complete, last_complete, provers"
+
 func scanScope(row interface{ Scan(...any) error }) (Scope, error) {
 	var sc Scope
 	var first, last sql.NullInt64
-	err := row.Scan(&sc.ID, &sc.Connection, &sc.Parent, &sc.Listing, &sc.Title, &first, &last)
+	var provers sql.NullString
+	err := row.Scan(&sc.ID, &sc.Connection, &sc.Parent, &sc.Listing, &sc.Title, &first, &last, &provers)
 	sc.FirstComplete, sc.LastComplete = timePtr(first), timePtr(last)
+	if err == nil && provers.Valid {
+		sc.Provers = []string{}
+		if err = json.Unmarshal([]byte(provers.String), &sc.Provers); err != nil {
+			err = fmt.Errorf("provers of scope %d: %w", sc.ID, err)
+		}
+	}
 	return sc, err
 }
 
@@ -147,7 +160,12 @@ func (s *Store) metScope(ctx context.Context, connection int64) (int64, error) {
 	return sc.ID, nil
 }
 
-// Scopes returns the scopes of a connection with their newest ledger rows.
+// ScopesOf returns the scopes of a connection, without what the ledger says of them.
+func (s *Store) ScopesOf(ctx context.Context, connection int64) ([]Scope, error) {
+	return collect(ctx, s, scanScope, `SELECT `+scopeColumns+` FROM scope WHERE connection_id = $1 ORDER BY id`, connection)
+}
+
+// Scopes returns the scopes of a connection with their newest ledger rows. Their provers are left out.
 func (s *Store) Scopes(ctx context.Context, connection int64) ([]ScopeStatus, error) {
 	return collect(ctx, s, scanScopeStatus, `SELECT s.id, s.connection_id, s.parent, s.listing, s.title, s.first_complete, s.last_complete,
 			l.state, l.reason, l.since, l.until, l.last_run, l.calls, l.window_from, l.window_to,

@@ -17,8 +17,7 @@ import (
 type absence struct {
 	scope   store.Scope
 	listing Listing
-	missing []string
-	size    int // members of the scope before the listing
+	shown
 }
 
 // The bounds of HARD-PARTS A, "closing with care": more than the larger of heldFloor and heldShare of a scope, or a
@@ -67,8 +66,16 @@ func (p *pass) settleAbsence(ctx context.Context, a absence, entry *store.Ledger
 	if err != nil {
 		return err
 	}
+	if open, err = p.withdrawOutside(ctx, a, open); err != nil {
+		return err
+	}
 	if len(open) == 0 {
 		return p.release(ctx, a.scope.ID)
+	}
+	proof, unproven := p.proof(a)
+	if unproven != "" {
+		entry.State, entry.Reason = store.LedgerPartial, fmt.Sprintf("%d members were not shown: %s", len(open), unproven)
+		return nil
 	}
 	p.progress(Event{Phase: "absences", Scope: a.scope.Title, Total: len(open), Calls: p.reader.Calls()})
 	if held := p.toHold(open, a.size); held != "" {
@@ -87,6 +94,9 @@ func (p *pass) settleAbsence(ctx context.Context, a absence, entry *store.Ledger
 	if err != nil {
 		return err
 	}
+	if proof == narrower {
+		gone, hidden = nil, append(hidden, gone...)
+	}
 	if len(gone) > 0 {
 		if _, err := p.withdraw(ctx, a.scope.ID, gone, graph.Deleted); err != nil {
 			return err
@@ -101,6 +111,27 @@ func (p *pass) settleAbsence(ctx context.Context, a absence, entry *store.Ledger
 		entry.State, entry.Reason = store.LedgerPartial, unsure
 	}
 	return p.release(ctx, a.scope.ID)
+}
+
+// withdrawOutside withdraws the members that the connection was told not to cover any more, and returns the others.
+func (p *pass) withdrawOutside(ctx context.Context, a absence, open []store.EntityRow) ([]store.EntityRow, error) {
+	if a.listing.Outside == nil {
+		return open, nil
+	}
+	var inside []store.EntityRow
+	var outside []string
+	for _, row := range open {
+		if a.listing.Outside(row) {
+			outside = append(outside, row.Key)
+		} else {
+			inside = append(inside, row)
+		}
+	}
+	if len(outside) == 0 {
+		return inside, nil
+	}
+	_, err := p.withdraw(ctx, a.scope.ID, outside, graph.Withdrawn)
+	return inside, err
 }
 
 // toHold says why the closings must wait for a person, or "".
@@ -158,7 +189,7 @@ func (p *pass) confirmAbsent(ctx context.Context, a absence, open []store.Entity
 	for i, row := range open {
 		g.Go(func() error {
 			var err error
-			verdicts[i], err = p.reader.Exists(gctx, refOf(row))
+			verdicts[i], err = p.reader.Exists(gctx, refOf(row, a.listing))
 			if err != nil && endsRun(gctx, err) {
 				return err
 			}
@@ -189,15 +220,18 @@ func (p *pass) confirmAbsent(ctx context.Context, a absence, open []store.Entity
 
 // absentTwice lists the scope a second time and returns the members that both listings missed.
 func (p *pass) absentTwice(ctx context.Context, a absence, open []store.EntityRow) (still []string, unsure string, err error) {
-	entry, missing, _, err := p.read(ctx, a.scope, a.listing)
+	entry, second, err := p.read(ctx, a.scope, a.listing)
 	if err != nil {
 		return nil, "", err
 	}
 	if entry.State != store.LedgerComplete {
 		return nil, "the second listing that confirms absence did not complete: " + entry.Reason, nil
 	}
-	twice := make(map[string]bool, len(missing))
-	for _, k := range missing {
+	if second.by != a.by {
+		return nil, "the second listing that confirms absence was read by another credential", nil
+	}
+	twice := make(map[string]bool, len(second.missing))
+	for _, k := range second.missing {
 		twice[k] = true
 	}
 	for _, row := range open {

@@ -101,13 +101,13 @@ func (p *pass) wanted(ctx context.Context) ([]item, error) {
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
-	scopes, err := p.Store.Scopes(ctx, p.conn.ID)
+	scopes, err := p.Store.ScopesOf(ctx, p.conn.ID)
 	if err != nil {
 		return nil, err
 	}
 	byID := make(map[int64]store.Scope, len(scopes))
 	for _, s := range scopes {
-		byID[s.ID] = s.Scope
+		byID[s.ID] = s
 	}
 	items := make([]item, 0, len(rows))
 	for _, w := range rows {
@@ -149,7 +149,7 @@ func (p *pass) repository(ctx context.Context, key string) (bitbucket.RepoRef, b
 	text := func(name string) string { s, _ := row.Properties[name].(string); return s }
 	ref = bitbucket.RepoRef{
 		Key: key, WorkspaceSlug: text("owner"), WorkspaceUUID: text("ownerId"), ProjectKey: row.Home,
-		Slug: text("slug"), UUID: text("id"), Name: text("name"), FullName: text("fullName"),
+		Project: text("projectKey"), Slug: text("slug"), UUID: text("id"), Name: text("name"), FullName: text("fullName"),
 	}
 	ref.UpdatedOn, _ = row.Properties["updatedOn"].(int64)
 	return ref, true, nil
@@ -162,7 +162,7 @@ func (p *pass) pullRequests(ctx context.Context, it item) (store.LedgerEntry, er
 		since = p.Now().Add(-p.opts.Since)
 	}
 	l := p.reader.PullRequests(it.ref, since)
-	entry, missing, size, err := p.read(ctx, it.scope, l)
+	entry, shown, err := p.read(ctx, it.scope, l)
 	if err != nil {
 		return entry, err
 	}
@@ -170,7 +170,7 @@ func (p *pass) pullRequests(ctx context.Context, it item) (store.LedgerEntry, er
 		entry.State, entry.WindowFrom, entry.WindowTo = store.LedgerWindowed, since, p.started
 	}
 	if entry.State == store.LedgerComplete {
-		if err := p.settleAbsence(ctx, absence{scope: it.scope, listing: l, missing: missing, size: size}, &entry); err != nil {
+		if err := p.settleAbsence(ctx, absence{scope: it.scope, listing: l, shown: shown}, &entry); err != nil {
 			return entry, err
 		}
 	}

@@ -74,7 +74,7 @@ func (r cloudReader) account(ws cloud.Workspace, asked time.Time) Account {
 
 func (r cloudReader) PullRequests(repo bitbucket.RepoRef, since time.Time) Listing {
 	return Listing{
-		Parent: repo.Key, Name: pullRequests, Title: "pull requests of " + repo.FullName, Direct: true,
+		Parent: repo.Key, Name: pullRequests, Title: "pull requests of " + repo.FullName, Direct: true, Repo: repo,
 		Pages: func(ctx context.Context, yield func(bitbucket.Page) error) error {
 			return r.c.PullRequestsSince(ctx, repo, since, yield)
 		},
@@ -86,3 +86,5 @@ func (r cloudReader) Exists(ctx context.Context, ref bitbucket.Ref) (bitbucket.P
 }
 
 func (r cloudReader) Calls() int64 { return r.c.Calls() }
+
+func (r cloudReader) Principals() map[string]error { return principals(r.c.Budgets()) }

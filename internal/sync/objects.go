@@ -5,6 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	gosync "sync"
 	"time"
 
@@ -110,32 +113,41 @@ func (p *pass) list(ctx context.Context, l Listing) error {
 	if err != nil {
 		return err
 	}
-	entry, missing, size, err := p.read(ctx, scope, l)
+	entry, shown, err := p.read(ctx, scope, l)
 	if err != nil {
 		return err
 	}
 	if entry.State == store.LedgerComplete {
-		p.absences = append(p.absences, absence{scope: scope, listing: l, missing: missing, size: size})
+		p.absences = append(p.absences, absence{scope: scope, listing: l, shown: shown})
 	}
 	return p.record(ctx, scope, entry)
 }
 
-// read reads a listing and says how it ended, which members it did not show, and how many there were before.
-func (p *pass) read(ctx context.Context, scope store.Scope, l Listing) (store.LedgerEntry, []string, int, error) {
+// shown is what a listing that was read to its end has shown of its scope.
+type shown struct {
+	missing []string // members that it did not show
+	joined  int      // objects that were no members before
+	size    int      // members before it
+	by      string   // the principal that read it, or those whose views make it up together
+}
+
+// read reads a listing and says how it ended and what it showed.
+func (p *pass) read(ctx context.Context, scope store.Scope, l Listing) (store.LedgerEntry, shown, error) {
 	entry := store.LedgerEntry{Scope: scope.ID, Run: p.run.ID, State: store.LedgerComplete}
 	listing, err := p.Store.BeginListing(ctx, scope.ID)
 	if err != nil {
-		return entry, nil, 0, err
+		return entry, shown{}, err
 	}
-	size, lost, shown := listing.Size(), 0, 0
+	lost, objects, by := 0, 0, map[string]bool{}
 	err = l.Pages(ctx, func(page bitbucket.Page) error {
 		entry.Calls++
 		if page.Again { // what was read before is true but proves no absence: the proof begins here
-			lost, shown = 0, 0
+			lost, objects, by = 0, 0, map[string]bool{}
 			if listing, err = p.Store.BeginListing(ctx, scope.ID); err != nil {
 				return stored{err}
 			}
 		}
+		by[page.Principal] = true
 		p.refs.add(page.Repos)
 		n, err := p.apply(ctx, listing.Apply, scope.ID, page, false)
 		if err != nil {
@@ -149,8 +161,8 @@ func (p *pass) read(ctx context.Context, scope store.Scope, l Listing) (store.Le
 				return stored{err}
 			}
 		}
-		shown += len(page.Objects)
-		p.progress(Event{Phase: "listing", Scope: l.Title, Done: shown, Calls: p.reader.Calls(), Objects: n})
+		objects += len(page.Objects)
+		p.progress(Event{Phase: "listing", Scope: l.Title, Done: objects, Calls: p.reader.Calls(), Objects: n})
 		return nil
 	})
 	switch {
@@ -159,14 +171,21 @@ func (p *pass) read(ctx context.Context, scope store.Scope, l Listing) (store.Le
 	case err == nil:
 	default:
 		if ours, ok := errors.AsType[stored](err); ok {
-			return entry, nil, 0, ours.err
+			return entry, shown{}, ours.err
 		}
 		if endsRun(ctx, err) {
-			return entry, nil, 0, err
+			return entry, shown{}, err
 		}
 		entry.State, entry.Reason = stateOf(err, entry.Calls), err.Error()
 	}
-	return entry, listing.Missing(), size, nil
+	was := shown{
+		missing: listing.Missing(), joined: listing.Joined(), size: listing.Size(),
+		by: strings.Join(slices.Sorted(maps.Keys(by)), together),
+	}
+	if entry.State == store.LedgerComplete {
+		entry.Provers = was.provers(scope.Provers)
+	}
+	return entry, was, nil
 }
 
 // stored marks an error of our own store on its way through a reader.

@@ -19,6 +19,8 @@ type Reader interface {
 	PullRequests(repo bitbucket.RepoRef, since time.Time) Listing
 	// Exists reads one object directly, to tell a deleted one from one that a listing merely missed.
 	Exists(ctx context.Context, ref bitbucket.Ref) (bitbucket.Presence, error)
+	// Principals returns who reads for this connection, by the names that pages carry, and why one does not any more.
+	Principals() map[string]error
 	// Calls returns how many REST calls this reader has sent so far.
 	Calls() int64
 }
@@ -40,6 +42,11 @@ type Listing struct {
 	// Direct says that each member can be read directly, so that absence is confirmed by one read; otherwise a
 	// second complete listing confirms it (HARD-PARTS A, closing with care).
 	Direct bool
+	// Repo is the repository whose parts are listed, where it is one.
+	Repo bitbucket.RepoRef
+	// Outside says of a member whether the connection does not cover it any more, since its owner chose other projects:
+	// it is withdrawn without being asked about. Nil says that of none.
+	Outside func(row store.EntityRow) bool
 	// Pages reads the list from its first page to its last and hands over each page in order.
 	Pages func(ctx context.Context, yield func(bitbucket.Page) error) error
 }
@@ -49,21 +56,24 @@ const (
 	workspaces   = "workspaces"
 	projects     = "projects"
 	members      = "members"
+	users        = "users"
 	repositories = "repositories"
 	pullRequests = "pull-requests"
 )
 
-// refOf builds the direct reference of a stored entity, from the properties that its converter wrote.
-func refOf(row store.EntityRow) bitbucket.Ref {
+// refOf builds the direct reference of a stored member of a listing, from the properties that its converter wrote.
+func refOf(row store.EntityRow, l Listing) bitbucket.Ref {
 	text := func(name string) string { s, _ := row.Properties[name].(string); return s }
 	ref := bitbucket.Ref{Type: row.Type, Key: row.Key}
 	switch row.Type {
 	case graph.TypeProject:
 		ref.Workspace, ref.Project = text("ownerId"), text("key")
 	case graph.TypeRepo:
-		ref.Workspace = text("ownerId")
+		ref.Workspace, ref.Project, ref.Slug, ref.Name = text("ownerId"), text("projectKey"), text("slug"), text("name")
 	case graph.TypePullRequest:
-		ref.Workspace = text("accountId")
+		ref.Workspace, ref.Project, ref.Slug = text("accountId"), l.Repo.Project, l.Repo.Slug
+	case graph.TypeUser:
+		ref.Slug = text("slug")
 	}
 	return ref
 }
