@@ -7,6 +7,10 @@ import (
 
 // serveDC answers what lies below /dc; path is what follows it.
 func (s *Sandbox) serveDC(rw http.ResponseWriter, req *http.Request, path string) {
+	if scm, ok := strings.CutPrefix(path, "/scm/"); ok && s.isGit("/"+scm) {
+		s.serveDCGit(rw, req, path)
+		return
+	}
 	if !strings.HasPrefix(path, "/rest/") {
 		s.serveDCPage(rw, req)
 		return

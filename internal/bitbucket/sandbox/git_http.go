@@ -60,14 +60,19 @@ func (s *Sandbox) serveGit(rw http.ResponseWriter, req *http.Request, path strin
 	if f == nil {
 		f = s.runGit(rw, req, p, service, cred)
 	}
-	if f != nil {
-		for k, v := range f.header {
-			rw.Header().Set(k, v)
-		}
-		rw.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		rw.WriteHeader(f.status)
-		_, _ = io.WriteString(rw, f.body+"\n")
+	writeGitFailure(rw, f)
+}
+
+func writeGitFailure(rw http.ResponseWriter, f *failure) {
+	if f == nil {
+		return
 	}
+	for k, v := range f.header {
+		rw.Header().Set(k, v)
+	}
+	rw.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	rw.WriteHeader(f.status)
+	_, _ = io.WriteString(rw, f.body+"\n")
 }
 
 // admitGit accepts `x-token-auth` with an OAuth or access token, an API token behind any user name, and Bearer.
@@ -136,24 +141,41 @@ func (s *Sandbox) runGit(rw http.ResponseWriter, req *http.Request, p gitPath, s
 	if f != nil {
 		return f
 	}
-	if service != "git-upload-pack" && service != "git-receive-pack" {
-		return plainText(http.StatusForbidden, "Only the smart HTTP protocol is spoken here.")
-	}
 	if cred == nil && service == "git-receive-pack" {
 		return gitLogin()
 	}
+	g := gitService{name: service, tail: p.tail, repo: r, disk: d}
+	if cred != nil {
+		g.by = cred.user
+	}
+	return s.serveService(rw, req, g)
+}
+
+// gitService is one request to one of git's two services, by somebody who may.
+type gitService struct {
+	name string // git-upload-pack or git-receive-pack
+	tail string // of the path: info/refs, or the name again
+	repo *repo
+	disk *objects
+	by   *user
+}
+
+func (s *Sandbox) serveService(rw http.ResponseWriter, req *http.Request, g gitService) *failure {
+	if g.name != "git-upload-pack" && g.name != "git-receive-pack" {
+		return plainText(http.StatusForbidden, "Only the smart HTTP protocol is spoken here.")
+	}
 	rw.Header().Set("Cache-Control", "no-cache, max-age=0, must-revalidate")
-	command := strings.TrimPrefix(service, "git-")
-	if p.tail == "info/refs" {
-		rw.Header().Set("Content-Type", "application/x-"+service+"-advertisement")
-		cmd := gitCommand(req.Context(), d.dir, command, "--stateless-rpc", "--advertise-refs", d.dir)
+	command, dir := strings.TrimPrefix(g.name, "git-"), g.disk.dir
+	if g.tail == "info/refs" {
+		rw.Header().Set("Content-Type", "application/x-"+g.name+"-advertisement")
+		cmd := gitCommand(req.Context(), dir, command, "--stateless-rpc", "--advertise-refs", dir)
 		cmd.Env = append(cmd.Env, protocol(req)...)
 		out, err := cmd.Output()
 		if err != nil {
 			return plainText(http.StatusInternalServerError, "git "+command+" failed: "+err.Error())
 		}
-		if req.Header.Get("Git-Protocol") != "version=2" || service == "git-receive-pack" {
-			line := "# service=" + service + "\n"
+		if req.Header.Get("Git-Protocol") != "version=2" || g.name == "git-receive-pack" {
+			line := "# service=" + g.name + "\n"
 			_, _ = fmt.Fprintf(rw, "%04x%s0000", len(line)+4, line)
 		}
 		_, _ = rw.Write(out)
@@ -163,11 +185,11 @@ func (s *Sandbox) runGit(rw http.ResponseWriter, req *http.Request, p gitPath, s
 	if err != nil {
 		return plainText(http.StatusBadRequest, "The body cannot be read: "+err.Error())
 	}
-	rw.Header().Set("Content-Type", "application/x-"+service+"-result")
-	if service == "git-receive-pack" {
-		return s.receive(rw, req, r, d, body, cred)
+	rw.Header().Set("Content-Type", "application/x-"+g.name+"-result")
+	if g.name == "git-receive-pack" {
+		return s.receive(rw, req, g, body)
 	}
-	cmd := gitCommand(req.Context(), d.dir, command, "--stateless-rpc", d.dir)
+	cmd := gitCommand(req.Context(), dir, command, "--stateless-rpc", dir)
 	cmd.Env = append(cmd.Env, protocol(req)...)
 	cmd.Stdin, cmd.Stdout = body, rw
 	_ = cmd.Run() // git reports its failures to the client inside the protocol
@@ -209,8 +231,8 @@ func (s *Sandbox) gitRepository(p gitPath, cred *credential) (*repo, *objects, *
 }
 
 // receive takes a push.
-func (s *Sandbox) receive(rw http.ResponseWriter, req *http.Request, r *repo, d *objects, body io.Reader, cred *credential) *failure {
-	spool, err := newSpool(d)
+func (s *Sandbox) receive(rw http.ResponseWriter, req *http.Request, g gitService, body io.Reader) *failure {
+	spool, err := newSpool(g.disk)
 	if err != nil {
 		return plainText(http.StatusInternalServerError, err.Error())
 	}
@@ -218,7 +240,7 @@ func (s *Sandbox) receive(rw http.ResponseWriter, req *http.Request, r *repo, d 
 	if _, err := io.Copy(spool, body); err != nil {
 		return plainText(http.StatusBadRequest, "The push broke off: "+err.Error())
 	}
-	report, err := s.takePush(req.Context(), r, d, spool, cred.user)
+	report, err := s.takePush(req.Context(), g.repo, g.disk, spool, g.by)
 	if err != nil {
 		return plainText(http.StatusInternalServerError, err.Error())
 	}

@@ -14,23 +14,27 @@ import (
 )
 
 // SSHKey is a public key that the SSH server lets in. With projects or repositories it is an access key of those
-// alone, else it is its user's.
+// alone, else it is its user's, on both products.
 type SSHKey struct {
 	Name     string `json:"name"` // shown in the statistics
 	Key      string `json:"key"`  // a line of authorized_keys
-	User     string `json:"user"` // as AddMember names users; "" the administrator
+	User     string `json:"user"` // as AddMember names users, or a name of Data Center; "" the administrator
 	ReadOnly bool   `json:"read_only"`
 
-	Workspaces   []string `json:"workspaces"` // slugs; empty means all
-	Projects     []string `json:"projects"`   // "workspace/KEY" in the Cloud
-	Repositories []string `json:"repositories"`
+	Workspaces   []string `json:"workspaces"`   // of the Cloud: slugs; empty means all
+	Projects     []string `json:"projects"`     // "workspace/KEY" of the Cloud, "KEY" of Data Center
+	Repositories []string `json:"repositories"` // "workspace/slug", or "KEY/slug" where no workspace has that name
 }
 
 type sshKey struct {
 	SSHKey
 	wire  string
 	cloud *credential
+	dc    *dcCredential // of access keys that reach something there
 }
+
+// narrowed says whether it is an access key.
+func (k *sshKey) narrowed() bool { return len(k.Projects)+len(k.Repositories) > 0 }
 
 const (
 	// KnownSSHKey is the name of the key pair that every sandbox knows.
@@ -107,27 +111,107 @@ func (s *Sandbox) AddSSHKey(k SSHKey) error {
 			return fault.New(fault.Conflict, "there is an SSH key %q already", other.Name)
 		}
 	}
-	if n.cloud, err = s.cloudReach(k); err != nil {
+	if err := s.reach(n); err != nil {
 		return err
 	}
 	s.sshKeys = append(s.sshKeys, n)
 	return nil
 }
 
-// cloudReach is the key as a credential of the Cloud.
-func (s *Sandbox) cloudReach(k SSHKey) (*credential, error) {
-	c, err := s.resolve(Credential{
-		Kind: AccessToken, Name: k.Name, Workspaces: k.Workspaces, Projects: k.Projects, Repositories: k.Repositories,
-	})
-	if err != nil || c.narrowed() {
-		return c, err
+// reach looks up what a key refers to on either product.
+func (s *Sandbox) reach(k *sshKey) error {
+	cloud := Credential{Kind: AccessToken, Name: k.Name, Workspaces: k.Workspaces}
+	dc := DCCredential{Name: k.Name, Token: k.wire, User: "admin", Permission: "write"}
+	for _, name := range k.Projects {
+		if strings.Contains(name, "/") {
+			cloud.Projects = append(cloud.Projects, name)
+		} else {
+			dc.Projects = append(dc.Projects, name)
+		}
 	}
+	for _, name := range k.Repositories {
+		if owner, _, _ := strings.Cut(name, "/"); s.world.workspace(owner) != nil {
+			cloud.Repositories = append(cloud.Repositories, name)
+		} else {
+			dc.Repositories = append(dc.Repositories, name)
+		}
+	}
+	var err error
+	if k.cloud, err = s.resolve(cloud); err != nil {
+		return err
+	}
+	if len(dc.Projects)+len(dc.Repositories) > 0 {
+		if k.dc, err = s.dc().resolve(dc); err != nil {
+			return err
+		}
+		k.dc.user = &user{name: k.Name, login: "access-key-user/" + k.Name, service: true} // whom no list of users shows
+		s.dc().register(k.dc.user, 1)
+	}
+	if k.narrowed() {
+		k.cloud.nowhereElse()
+		return nil
+	}
+	if k.User == "" {
+		k.User = administrator
+	}
+	if k.cloud.user = s.world.user(k.User); k.cloud.user == nil {
+		k.cloud.nowhereElse()
+		if s.dc().userNamed(k.User) == nil {
+			return fault.New(fault.NotFound, "there is no user %q", k.User).With("use an address, or a name of Data Center")
+		}
+	}
+	return nil
+}
+
+// nowhereElse takes away what is not named: whoever has nothing in the Cloud sees no more there than everybody does.
+func (c *credential) nowhereElse() {
+	if c.repos == nil {
+		c.repos = map[*repo]bool{}
+	}
+}
+
+// dcReach is the key as a credential of Data Center, or nil where it is nobody's there. It is looked up for every
+// session, since users and their rights change. The caller holds the lock of the world.
+func (s *Sandbox) dcReach(k *sshKey) *dcCredential {
+	d := s.dc()
+	c := k.dc
+	if !k.narrowed() {
+		c = d.reachOf(k)
+	}
+	if c != nil && k.ReadOnly {
+		cp := *c
+		cp.level = min(cp.level, dcRead)
+		return &cp
+	}
+	return c
+}
+
+// reachOf returns what the user of a key may; that does not depend on how he signs in.
+func (d *dataCenter) reachOf(k *sshKey) *dcCredential {
 	name := k.User
-	if name == "" {
-		name = administrator
+	if k.cloud.user != nil {
+		name = k.cloud.user.email
 	}
-	c.user, err = s.world.findUser(name)
-	return c, err
+	u := d.userNamed(name)
+	if u == nil {
+		return nil
+	}
+	for _, c := range d.creds {
+		if c.user == u && c.Password != "" {
+			return c
+		}
+	}
+	return &dcCredential{user: u, level: dcWrite}
+}
+
+// userNamed finds an account by address or by the name to sign in with.
+func (d *dataCenter) userNamed(name string) *user {
+	for _, u := range d.world.users {
+		if !u.gone && (u.email == name || u.login == name) {
+			return u
+		}
+	}
+	return nil
 }
 
 // RemoveSSHKey forgets a key. Sessions that run go on; connections that are open start no further ones.

@@ -122,15 +122,16 @@ func (t *sshSession) run(ctx context.Context, text string) string {
 	return t.upload(ctx, a)
 }
 
-// access is a repository that a session may use, with the user who acts; nil for access keys.
+// access is a repository that a caller may use with one of git's services, with the user who acts; nil for access
+// keys of the Cloud.
 type access struct {
 	repo *repo
 	disk *objects
 	by   *user
 }
 
-// admit finds the repository, counts the session like any other git operation (FACTS 38) and says no where the key
-// may not.
+// admit finds the repository, counts the session and says no where the key may not. In the Cloud a session is a git
+// operation like any other (FACTS 38); Data Center does not limit SSH (FACTS 141).
 func (t *sshSession) admit(ctx context.Context, c sshCommand) (access, string) {
 	s := t.s
 	write := c.service == "receive-pack"
@@ -149,20 +150,33 @@ func (t *sshSession) admit(ctx context.Context, c sshCommand) (access, string) {
 	if key == nil {
 		return access{}, "The key is not known any more."
 	}
-	limited := f != nil && f.limited() || s.opts.RateLimit && !s.limits.take(key.Name, "git", s.limits.limits.Git, s.clock()).ok
-	s.stats.count("SSH git-"+c.service+" /{workspace}/{repo_slug}.git", key.Name, limited)
+	inCloud := s.world.workspace(owner) != nil
+	limited, endpoint := f != nil && f.limited(), "SSH git-"+c.service+" /{projectKey}/{repositorySlug}.git"
+	if inCloud {
+		endpoint = "SSH git-" + c.service + " /{workspace}/{repo_slug}.git"
+		limited = limited || s.opts.RateLimit && !s.limits.take(key.Name, "git", s.limits.limits.Git, s.clock()).ok
+	}
+	s.stats.count(endpoint, key.Name, limited)
 	switch {
 	case limited:
 		return access{}, "Rate limit for this resource has been exceeded"
 	case f != nil:
 		return access{}, "Something went wrong"
+	case inCloud:
+		return s.sshCloud(key, owner, name, write)
 	}
-	var r *repo
-	if ws := s.world.workspace(owner); ws != nil {
-		r = ws.find(name)
+	who := s.dcReach(key)
+	if who == nil {
+		return access{}, dcNoGit
 	}
+	return s.dcGitRepository(who, owner, name, write)
+}
+
+// sshCloud finds a repository of the Cloud for a key, or says why it is refused.
+func (s *Sandbox) sshCloud(key *sshKey, workspace, name string, write bool) (access, string) {
+	r := s.world.workspace(workspace).find(name)
 	if r == nil || !key.cloud.sees(r) {
-		return access{}, "Repository not found\nThe requested repository does not exist, or you do not have permission to access it."
+		return access{}, "Repository not found"
 	}
 	if write && (key.ReadOnly || !key.cloud.writes(r)) {
 		return access{}, "You are not permitted to push to this repository: the key is read-only here."
