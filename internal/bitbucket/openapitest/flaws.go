@@ -54,6 +54,9 @@ func undeclared(name string) bool {
 
 // mend applies the exceptions. One that no longer fits the document is an error, so that the table stays true.
 func (d *Document) mend() error {
+	if d.name == "datacenter.openapi.json" {
+		return d.mendDataCenter()
+	}
 	if d.name != "cloud.openapi.json" {
 		return nil
 	}
@@ -100,4 +103,58 @@ func properties(schema any) map[string]any {
 		}
 	}
 	return nil
+}
+
+// mendDataCenter applies the exceptions for datacenter.openapi.json: it knows no nullable values either, and describes
+// most objects again wherever they occur, so the exceptions hold for every property of the name. It has no general
+// form of errors; that of FACTS 139 is added.
+func (d *Document) mendDataCenter() error {
+	nullable := map[string]string{
+		"nextPageStart": "the last page of older versions (FACTS 121)",
+		"context":       "an error about nothing in particular (FACTS 139)",
+		"exceptionName": "an error that is no exception (FACTS 139)",
+		"emailAddress":  "the user was deleted",
+		"hash":          "a lightweight tag",
+	}
+	met := map[string]bool{}
+	allowNull(d.root["paths"], nullable, met)
+	allowNull(d.root["components"], nullable, met)
+	for name := range nullable {
+		if !met[name] {
+			return fmt.Errorf("the exception for %q fits nothing", name)
+		}
+	}
+	schemas, ok := lookup(d.root, "components", "schemas").(map[string]any)
+	if !ok {
+		return fmt.Errorf("the document has no schemas")
+	}
+	schemas["error"] = map[string]any{
+		"type": "object", "required": []any{"errors"},
+		"properties": map[string]any{"errors": map[string]any{
+			"type": "array", "minItems": 1, "items": map[string]any{"$ref": "#/components/schemas/RestErrorMessage"},
+		}},
+	}
+	return nil
+}
+
+// allowNull lets every property of the given names be null, in place.
+func allowNull(v any, names map[string]string, met map[string]bool) {
+	switch v := v.(type) {
+	case []any:
+		for _, x := range v {
+			allowNull(x, names, met)
+		}
+	case map[string]any:
+		props, _ := v["properties"].(map[string]any)
+		for name, s := range props {
+			schema, ok := s.(map[string]any)
+			if kind, plain := schema["type"].(string); ok && plain && names[name] != "" {
+				schema["type"] = []any{kind, "null"}
+				met[name] = true
+			}
+		}
+		for _, x := range v {
+			allowNull(x, names, met)
+		}
+	}
 }

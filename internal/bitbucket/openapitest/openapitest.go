@@ -201,9 +201,10 @@ func (d *Document) Response(method, path string, status int, body []byte) error 
 	if status >= 400 && !json.Valid(body) {
 		return nil
 	}
-	pointer := "#/paths/" + escape(t.path) + "/" + strings.ToLower(method) + "/responses/" + strconv.Itoa(status) + "/content/application~1json/schema"
 	described := lookup(op, "responses", strconv.Itoa(status)) != nil
-	if lookup(op, "responses", strconv.Itoa(status), "content", "application/json", "schema") == nil {
+	kind := jsonType(lookup(op, "responses", strconv.Itoa(status), "content"))
+	pointer := "#/paths/" + escape(t.path) + "/" + strings.ToLower(method) + "/responses/" + strconv.Itoa(status) + "/content/" + escape(kind) + "/schema"
+	if lookup(op, "responses", strconv.Itoa(status), "content", kind, "schema") == nil {
 		switch {
 		case status < 400 && described:
 			return nil
@@ -224,6 +225,17 @@ func (d *Document) Response(method, path string, status int, body []byte) error 
 		return fmt.Errorf("%s %s, status %d: %w", method, path, status, err)
 	}
 	return nil
+}
+
+// jsonType is the name under which an answer's JSON is described, with or without a character set.
+func jsonType(content any) string {
+	types, _ := content.(map[string]any)
+	for name := range types {
+		if strings.HasPrefix(name, "application/json;") {
+			return name
+		}
+	}
+	return "application/json"
 }
 
 // Request checks that a request's path, method and query are those of the document.

@@ -54,3 +54,28 @@ func TestAnswersAreChecked(t *testing.T) {
 		}
 	}
 }
+
+func TestAnswersOfDataCenterAreChecked(t *testing.T) {
+	d := openapitest.Load(t, "datacenter.openapi.json")
+	const prs = "/rest/api/latest/projects/A/repos/b/pull-requests"
+	for _, c := range []struct {
+		path   string
+		status int
+		body   string
+		ok     bool
+	}{
+		{prs, 200, `{"size":1,"values":[{"id":7,"author":{"user":{"emailAddress":null}}}],"nextPageStart":null}`, true},
+		{prs, 200, `{"size":1,"values":[{"id":"7"}]}`, false},
+		{prs, 200, `{"size":1,"values":[{"id":7,"reviewers":[{"role":"BOSS"}]}]}`, false},
+		{prs, 200, `{"size":1,"values":[{"id":7,"createdDate":"2026-08-19T17:27:55.266Z"}]}`, false},
+		{prs, 200, `{"isLastPage":"no"}`, false},
+		{prs, 404, `{"errors":[{"context":null,"message":"no","exceptionName":null}]}`, true},
+		{prs, 404, `{"errors":[{"message":7}]}`, false},
+		{prs, 409, `{"errors":[]}`, false},
+		{prs, 201, `{}`, false},
+	} {
+		if err := d.Response("GET", c.path, c.status, []byte(c.body)); (err == nil) != c.ok {
+			t.Errorf("%s %d %s: error %v, want fine %v", c.path, c.status, c.body, err, c.ok)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // The exceptions that errors name (FACTS 140).
@@ -61,7 +62,7 @@ func (s *Sandbox) dcIdentify(req *http.Request) (*dcCredential, *failure) {
 	d := s.dc()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	c, f := d.authenticate(req)
+	c, f := d.authenticate(req, s.clock())
 	if c == nil || f != nil {
 		return nil, f
 	}
@@ -71,13 +72,13 @@ func (s *Sandbox) dcIdentify(req *http.Request) (*dcCredential, *failure) {
 
 // authenticate reads the Authorization header: a token as Bearer, a password or a user's own token as Basic. Tokens of
 // projects and repositories are never taken as Basic (FACTS 111).
-func (d *dataCenter) authenticate(req *http.Request) (*dcCredential, *failure) {
+func (d *dataCenter) authenticate(req *http.Request, now time.Time) (*dcCredential, *failure) {
 	header := req.Header.Get("Authorization")
 	if header == "" {
 		return nil, nil
 	}
 	if token, ok := strings.CutPrefix(header, "Bearer "); ok {
-		return d.bearer(strings.TrimSpace(token))
+		return d.bearer(strings.TrimSpace(token), now)
 	}
 	name, password, ok := req.BasicAuth()
 	if !ok {
@@ -104,7 +105,11 @@ func (d *dataCenter) authenticate(req *http.Request) (*dcCredential, *failure) {
 	return nil, dcBadLogin()
 }
 
-func (d *dataCenter) bearer(token string) (*dcCredential, *failure) {
+// bearer knows HTTP access tokens and those of OAuth 2.0.
+func (d *dataCenter) bearer(token string, now time.Time) (*dcCredential, *failure) {
+	if c := d.granted(token, now); c != nil {
+		return c, nil
+	}
 	for _, c := range d.creds {
 		if c.Token != "" && c.Token == token && !c.dead() {
 			return c, nil

@@ -17,7 +17,7 @@ const robots = 8
 // and addresses; all else is its own.
 func generateDC(o Options, v dcVersion) *dataCenter {
 	epoch := o.Epoch.UnixMicro()
-	d := &dataCenter{version: v, world: &world{seed: o.Seed, instance: true}, failures: map[*user]int{}, buckets: map[string]*bucket{}}
+	d := &dataCenter{version: v, world: &world{seed: o.Seed, instance: true}, oauth: newDCOAuth(), failures: map[*user]int{}, buckets: map[string]*bucket{}}
 	w := d.world
 	w.makeUsers(o.Users, epoch)
 	d.enrol()
@@ -115,6 +115,9 @@ func (d *dataCenter) makeRepos(n int, epoch int64) {
 		rp.private = p.private || r.chance(0.4)
 		if rp.empty {
 			rp.size = 0
+		}
+		if i%5 == 1 {
+			d.equip(rp, &r)
 		}
 	}
 }

@@ -156,10 +156,7 @@ func (c *call) dcRepository() *failure {
 
 // dcUsers lists active users (FACTS 132).
 func (c *call) dcUsers() *failure {
-	filter := c.query.Get("filter")
-	return dcRespond(c, dcManyItems, c.dc.world.users, func(u *user) bool {
-		return !u.gone && (matches(filter, u.login) || matches(filter, u.name) || matches(filter, u.email))
-	}, c.out.dcUser)
+	return dcRespond(c, dcManyItems, c.dc.world.users, c.dcListed, c.out.dcUser)
 }
 
 func (c *call) dcUser() *failure {

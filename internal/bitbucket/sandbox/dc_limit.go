@@ -40,9 +40,11 @@ func (s *Sandbox) dcSpend(c *dcCredential) *failure {
 	return dcTooMany(l, wait, now)
 }
 
+const dcLimited = "Rate limit exceeded. Too many requests."
+
 // dcTooMany is the answer to a limited call. Its body is not JSON, let alone a page (FACTS 142 and 143).
 func dcTooMany(l Limits, wait time.Duration, now time.Time) *failure {
-	f := plainText(http.StatusTooManyRequests, "Rate limit exceeded. Too many requests.")
+	f := plainText(http.StatusTooManyRequests, dcLimited)
 	switch l.RetryAfter {
 	case "seconds":
 		f.header = map[string]string{

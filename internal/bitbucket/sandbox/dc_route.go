@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -14,8 +15,8 @@ const (
 	dcAdministrator
 )
 
-// dcRoutes is the table of Data Center. Paths stand without /dc and with `latest`.
-func dcRoutes() []*route {
+// dcRoutes is the table of a version of Data Center. Paths stand without /dc and with `latest`.
+func dcRoutes(v dcVersion) []*route {
 	const (
 		api     = "/rest/api/latest"
 		project = api + "/projects/{projectKey}"
@@ -25,18 +26,55 @@ func dcRoutes() []*route {
 	get := func(path string, need dcNeed, h func(*call) *failure) *route {
 		return &route{method: http.MethodGet, path: path, need: need, handle: h}
 	}
-	return []*route{
+	since := func(major, minor int, r *route) *route {
+		r.since = [2]int{major, minor}
+		return r
+	}
+	all := []*route{
 		get(api+"/application-properties", dcAnyone, (*call).dcApplication),
 		get(api+"/projects", dcAnyone, (*call).dcProjects),
 		get(project, dcAnyone, (*call).dcProject),
 		get(project+"/repos", dcAnyone, (*call).dcProjectRepositories),
+		get(project+"/permissions/users", dcSignedIn, (*call).dcProjectUsers),
+		get(project+"/permissions/groups", dcSignedIn, (*call).dcProjectGroups),
+		get(project+"/permissions/{permission}/all", dcSignedIn, (*call).dcDefaultPermission),
 		get(api+"/repos", dcAnyone, (*call).dcRepositories),
 		get(repo, dcAnyone, (*call).dcRepository),
+		get(repo+"/branches", dcAnyone, (*call).dcBranches),
+		get(repo+"/branches/default", dcAnyone, (*call).dcOldDefaultBranch),
+		get(repo+"/tags", dcAnyone, (*call).dcTags),
+		since(7, 5, get(repo+"/default-branch", dcAnyone, (*call).dcDefaultBranch)),
+		get(repo+"/commits", dcAnyone, (*call).dcCommits),
+		get(repo+"/commits/{commitId}", dcAnyone, (*call).dcCommitOne),
+		get(repo+"/permissions/users", dcSignedIn, (*call).dcRepositoryUsers),
+		get(repo+"/permissions/groups", dcSignedIn, (*call).dcRepositoryGroups),
 		get(prs, dcAnyone, (*call).dcPullRequests),
 		get(prs+"/{pullRequestId}", dcAnyone, (*call).dcPullRequest),
+		get(prs+"/{pullRequestId}/activities", dcAnyone, (*call).dcActivities),
+		get(prs+"/{pullRequestId}/commits", dcAnyone, (*call).dcPullRequestCommits),
 		get(api+"/users", dcSignedIn, (*call).dcUsers),
 		get(api+"/users/{userSlug}", dcSignedIn, (*call).dcUser),
+		get(api+"/groups", dcSignedIn, (*call).dcGroupNames),
+		get(api+"/admin/users", dcAdministrator, (*call).dcAdminUsers),
+		get(api+"/admin/groups", dcAdministrator, (*call).dcAdminGroups),
+		get(api+"/admin/groups/more-members", dcAdministrator, (*call).dcMembers),
+		get(api+"/admin/rate-limit/settings", dcAdministrator, (*call).dcRateLimits),
 	}
+	for _, at := range []string{repo, project} {
+		for _, r := range []*route{
+			get(at+"/webhooks", dcSignedIn, (*call).dcWebhooks),
+			get(at+"/webhooks/{webhookId}", dcSignedIn, (*call).dcWebhook),
+			{method: http.MethodPost, path: at + "/webhooks", need: dcSignedIn, writes: true, handle: (*call).dcCreateWebhook},
+			{method: http.MethodPut, path: at + "/webhooks/{webhookId}", need: dcSignedIn, writes: true, handle: (*call).dcUpdateWebhook},
+			{method: http.MethodDelete, path: at + "/webhooks/{webhookId}", need: dcSignedIn, writes: true, handle: (*call).dcDeleteWebhook},
+		} {
+			if at == project {
+				r = since(8, 8, r) // FACTS 107
+			}
+			all = append(all, r)
+		}
+	}
+	return slices.DeleteFunc(all, func(r *route) bool { return !v.atLeast(r.since[0], r.since[1]) })
 }
 
 // dcUnknown is the answer to paths that no resource has.

@@ -15,6 +15,9 @@ func (s *Sandbox) serveDC(rw http.ResponseWriter, req *http.Request, path string
 		s.serveDCPage(rw, req)
 		return
 	}
+	if strings.HasPrefix(path, "/rest/oauth2/") && s.serveDCOAuth(rw, req, path) {
+		return
+	}
 	c := &call{s: s, req: req, path: canonical(path), before: "/dc", dc: s.dc()}
 	c.route, c.args = s.dcRoutes.match(req.Method, c.path)
 	s.serveCall(rw, c, "/dc"+path, c.admitDC)
@@ -45,12 +48,17 @@ func (s *Sandbox) dcSite(req *http.Request) string {
 	return origin(req) + "/dc"
 }
 
-// answerDC renders under the read lock; writing to the network happens after it.
+// answerDC renders under the lock; writing to the network happens after it.
 func (c *call) answerDC() *failure {
 	w := c.out
 	w.site, w.ssh, w.version, w.view = c.s.dcSite(c.req), c.s.SSHBase(), c.dc.version, view{full: true}
 	w.iso = c.s.opts.DCISODates && w.version.atLeast(10, 0)
-	c.s.mu.RLock()
-	defer c.s.mu.RUnlock()
+	if c.route.writes {
+		c.s.mu.Lock()
+		defer c.s.mu.Unlock()
+	} else {
+		c.s.mu.RLock()
+		defer c.s.mu.RUnlock()
+	}
 	return c.route.handle(c)
 }

@@ -36,11 +36,10 @@ func (v dcVersion) String() string {
 // build is the number that belongs to a version (FACTS 104).
 func (v dcVersion) build() string { return strconv.Itoa(v.major*1000000 + v.minor*1000 + v.patch) }
 
-func (v dcVersion) archives() bool        { return v.atLeast(8, 0) }  // archived repositories (FACTS 108)
-func (v dcVersion) drafts() bool          { return v.atLeast(8, 18) } // draft pull requests [believed]
-func (v dcVersion) hierarchies() bool     { return v.atLeast(7, 21) } // hierarchyId (FACTS 158; the version is believed)
-func (v dcVersion) oauth2() bool          { return v.atLeast(7, 20) } // FACTS 108
-func (v dcVersion) projectWebhooks() bool { return v.atLeast(8, 8) }  // FACTS 107
-func (v dcVersion) hidesSecrets() bool    { return v.atLeast(8, 0) }  // of webhooks (FACTS 145; the version is believed)
-func (v dcVersion) writesNullNext() bool  { return !v.atLeast(9, 0) } // nextPageStart of a last page: null or missing (FACTS 121)
-func (v dcVersion) restOnlyTokens() bool  { return v.atLeast(8, 9) }  // FACTS 114; all later versions here have the patch
+func (v dcVersion) archives() bool       { return v.atLeast(8, 0) }  // archived repositories (FACTS 108)
+func (v dcVersion) drafts() bool         { return v.atLeast(8, 18) } // draft pull requests [believed]
+func (v dcVersion) hierarchies() bool    { return v.atLeast(7, 21) } // hierarchyId (FACTS 158; the version is believed)
+func (v dcVersion) oauth2() bool         { return v.atLeast(7, 20) } // FACTS 108
+func (v dcVersion) hidesSecrets() bool   { return v.atLeast(8, 0) }  // of webhooks (FACTS 145; the version is believed)
+func (v dcVersion) writesNullNext() bool { return !v.atLeast(9, 0) } // nextPageStart of a last page: null or missing (FACTS 121)
+func (v dcVersion) restOnlyTokens() bool { return v.atLeast(8, 9) }  // FACTS 114; all later versions here have the patch

@@ -16,9 +16,10 @@ type dataCenter struct {
 	repos   []*repo // in the order of /repos
 	creds   []*dcCredential
 
-	lastUser, lastProject, lastRepo int32 // ids that were given
+	lastUser, lastProject, lastRepo, lastHook int32 // ids that were given
 
-	guard    sync.Mutex // guards failures, buckets and requests
+	guard    sync.Mutex // guards what follows
+	oauth    dcOAuth
 	failures map[*user]int
 	buckets  map[string]*bucket
 	requests uint64

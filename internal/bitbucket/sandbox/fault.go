@@ -36,7 +36,7 @@ const (
 type Fault struct {
 	Kind   FaultKind `json:"kind"`
 	Method string    `json:"method"` // "" any
-	Path   string    `json:"path"`   // prefix of the path without /cloud, such as /2.0/repositories/acme; "" any
+	Path   string    `json:"path"`   // prefix of the path without /cloud, such as /2.0/repositories/acme or /dc/rest/api/latest/repos; "" any
 	Skip   int       `json:"skip"`   // so many matching requests pass first
 	Count  int       `json:"count"`  // how many are hit; 0 means all until it is removed
 
@@ -158,7 +158,7 @@ func (f *Fault) before(rw http.ResponseWriter, req *http.Request) bool {
 	switch f.Kind {
 	case FaultStatus:
 		status := f.status(http.StatusInternalServerError)
-		return answer(status, "application/json", `{"type":"error","error":{"message":"Something went wrong (`+strconv.Itoa(status)+`)"}}`)
+		return answer(status, "application/json", errorBody(req, status, "Something went wrong ("+strconv.Itoa(status)+")"))
 	case FaultReset:
 		breakConnection(rw)
 		return true
@@ -174,11 +174,28 @@ func (f *Fault) before(rw http.ResponseWriter, req *http.Request) bool {
 		if f.RetryAfter != "" {
 			rw.Header().Set("Retry-After", f.RetryAfter)
 		}
-		return answer(http.StatusTooManyRequests, "text/plain; charset=utf-8", "Rate limit for this resource has been exceeded")
+		text := "Rate limit for this resource has been exceeded"
+		if ofDataCenter(req) {
+			text = dcLimited
+		}
+		return answer(http.StatusTooManyRequests, "text/plain; charset=utf-8", text)
 	case FaultExpired:
-		return answer(http.StatusUnauthorized, "application/json", `{"type":"error","error":{"message":"Access token expired."}}`)
+		return answer(http.StatusUnauthorized, "application/json", errorBody(req, http.StatusUnauthorized, "Access token expired."))
 	}
 	return false
+}
+
+func ofDataCenter(req *http.Request) bool { return strings.HasPrefix(req.URL.Path, "/dc/") }
+
+// errorBody is an error in the form of the product that was called.
+func errorBody(req *http.Request, status int, message string) string {
+	switch {
+	case !ofDataCenter(req):
+		return fail(status, message, "").body
+	case status == http.StatusUnauthorized:
+		return dcBadLogin().body
+	}
+	return dcFail(status, message, "").body
 }
 
 // after spoils a good answer. It returns true when it wrote the answer itself.

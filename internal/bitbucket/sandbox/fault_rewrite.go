@@ -13,12 +13,16 @@ func (f *Fault) rewrite(c *call, body []byte) []byte {
 	if d.Decode(&doc) != nil {
 		return body
 	}
-	switch f.Kind {
-	case FaultRepeat:
+	switch {
+	case c.dc != nil && f.Kind == FaultRepeat:
+		doc["isLastPage"], doc["nextPageStart"] = false, doc["start"]
+	case c.dc != nil && f.Kind == FaultMissing:
+		doc["isLastPage"], doc["nextPageStart"] = true, nil
+	case f.Kind == FaultRepeat:
 		doc["next"] = origin(c.req) + c.req.URL.RequestURI()
-	case FaultMissing:
+	case f.Kind == FaultMissing:
 		delete(doc, "next")
-	case FaultOdd:
+	case f.Kind == FaultOdd:
 		object := doc
 		if values, ok := doc["values"].([]any); ok && len(values) > 0 {
 			object, _ = values[0].(map[string]any)
@@ -45,7 +49,7 @@ func (f *Fault) distort(object map[string]any) {
 		delete(object, "id")
 		delete(object, "uuid")
 	case "wrong-types":
-		for _, k := range []string{"title", "name", "display_name"} {
+		for _, k := range []string{"title", "name", "display_name", "displayName"} {
 			if _, ok := object[k]; ok {
 				object[k] = map[string]any{"raw": 7}
 			}
@@ -53,6 +57,11 @@ func (f *Fault) distort(object map[string]any) {
 		for _, k := range []string{"created_on", "updated_on"} {
 			if _, ok := object[k]; ok {
 				object[k] = 1700000000
+			}
+		}
+		for _, k := range []string{"createdDate", "updatedDate"} {
+			if _, ok := object[k]; ok {
+				object[k] = map[string]any{"at": true}
 			}
 		}
 		if _, ok := object["description"]; ok {

@@ -34,6 +34,9 @@ func (w *world) fill(rp *repo, n int, epoch int64) {
 		}
 		if w.instance && p.state == superseded {
 			p.state = declined
+			if p.closedBy == nil {
+				p.closedBy = p.author
+			}
 		}
 		p.version = p.id & 3
 		if p.state != open {

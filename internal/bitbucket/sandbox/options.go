@@ -153,7 +153,7 @@ func New(o Options) (*Sandbox, error) {
 	}
 	s.acts = acts{s: s, of: func() *world { return s.world }}
 	s.routes = newRouteTable(cloudRoutes(), cloudUnknown)
-	s.dcVersion, s.dcRoutes = version, newRouteTable(dcRoutes(), dcUnknown)
+	s.dcVersion, s.dcRoutes = version, newRouteTable(dcRoutes(version), dcUnknown)
 	s.stats, s.commands = newStats(), commands()
 	maps.Copy(s.commands, dcCommands())
 	for _, f := range o.Faults {

@@ -15,6 +15,8 @@ type route struct {
 	scope  string // OAuth scope asked for; "" none
 	token  string // scope of API tokens asked for
 	need   dcNeed // of Data Center
+	since  [2]int // version of Data Center that has it first
+	writes bool   // changes the world
 	handle func(*call) *failure
 }
 

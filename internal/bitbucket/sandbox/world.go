@@ -69,6 +69,7 @@ type project struct {
 	updated int64
 	number  int32 // of Data Center
 	owner   *user // of a personal project of Data Center
+	hooks   []*webhook
 }
 
 type repo struct {
@@ -97,6 +98,7 @@ type repo struct {
 	forks    []*repo // from which pull requests come
 	edits    int     // changes of pull requests; what was ordered before one is out of date
 	newest   atomic.Pointer[ordered]
+	hooks    []*webhook
 
 	history struct {
 		mu     sync.Mutex
