@@ -33,14 +33,16 @@ type Odd struct {
 	Lost bool
 }
 
-// Note records what was odd about the element of a page that became an object: r is its record, and ok says whether its
-// identity was readable.
+// Note records what was odd about the element of a page that became an object: r is its record, if it came so far, and
+// ok says whether it is an object of the listing.
 func (p *Page) Note(what string, element int, key string, r *Record, ok bool) {
 	switch {
 	case !ok:
-		p.Odd = append(p.Odd, Odd{
-			Key: fmt.Sprintf("%s, element %d", what, element+1), Problem: "its identity cannot be read", Lost: true,
-		})
+		problem := "its identity cannot be read"
+		if r != nil && len(r.odd) > 0 {
+			problem = strings.Join(r.odd, "; ")
+		}
+		p.Odd = append(p.Odd, Odd{Key: fmt.Sprintf("%s, element %d", what, element+1), Problem: problem, Lost: true})
 	case len(r.odd) > 0:
 		p.Odd = append(p.Odd, Odd{Key: key, Problem: strings.Join(r.odd, "; ")})
 	}

@@ -116,6 +116,13 @@ func (r *Record) List(name string, v JSON) {
 	}
 }
 
+// Object notes a value that should be an object and is not.
+func (r *Record) Object(name string, v JSON) {
+	if !v.Missing() && !v.Null() && !v.IsObject() {
+		r.Oddly(name, "no object")
+	}
+}
+
 // Inner returns the member of an object that a path leads to: missing where an object is missing or lacks it, null
 // where an object on the way is null.
 func Inner(object JSON, path ...string) JSON {

@@ -211,11 +211,18 @@ func nextUserInfo(text []byte, i int) (from, at int) {
 		if end < 0 {
 			end = len(text) - i
 		}
-		if a := bytes.LastIndexByte(text[i:i+end], '@'); a > 0 {
+		if a := bytes.LastIndexByte(text[i:i+end], '@'); a > 0 && !loginName(text[:i], text[i:i+a]) {
 			return i, i + a
 		}
 	}
 	return -1, -1
+}
+
+// loginName reports whether the user information behind a scheme is only the name that every SSH address has, as in
+// ssh://git@host: each repository of a Data Center carries one.
+func loginName(before, info []byte) bool {
+	scheme := bytes.TrimRight(before, `:/\`)
+	return bytes.HasSuffix(scheme, []byte("ssh")) && bytes.IndexByte(info, ':') < 0
 }
 
 // queryName returns the name of a query parameter that ends at the end of b, if the name is one of a secret.

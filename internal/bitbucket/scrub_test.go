@@ -17,6 +17,7 @@ func TestScrub(t *testing.T) {
 		{"at in password", `{"href":"https://ann:p@w@host/x"}`, `{"href":"https://•••@host/x"}`},
 		{"escaped slashes", `{"href":"https:\/\/ann:pw@host\/x"}`, `{"href":"https://•••@host/x"}`},
 		{"no user information", `{"t":"https://host/@ann and mailto:a@b","u":"git@host:a/b.git"}`, `{"t":"https://host/@ann and mailto:a@b","u":"git@host:a/b.git"}`},
+		{"SSH login", `{"a":"ssh://git@host:7999/a/b.git","b":"ssh:\/\/git@host","c":"ssh://ann:pw@host","d":"https://git@host"}`, `{"a":"ssh://git@host:7999/a/b.git","b":"ssh:\/\/git@host","c":"ssh://•••@host","d":"https://•••@host"}`},
 		{"query", `{"u":"https://h/p?a=1&access_token=abc&b=2"}`, `{"u":"https://h/p?a=1&access_token=•••&b=2"}`},
 		{"amp entity", `{"u":"https://h/p?a=1&amp;token=abc&amp;b=2"}`, `{"u":"https://h/p?a=1&amp;token=•••&amp;b=2"}`},
 		{"jwt and signature", `{"u":"https://h/p?jwt=abc","v":"https://h/p?X-Amz-Signature=abc#f"}`, `{"u":"https://h/p?jwt=•••","v":"https://h/p?X-Amz-Signature=•••#f"}`},

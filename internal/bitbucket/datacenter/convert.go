@@ -119,6 +119,7 @@ func (k keys) convertRepository(j bitbucket.JSON) (repoResult, *bitbucket.Record
 		r.Props["forkPolicy"] = map[bool]string{true: "allow_forks", false: "no_forks"}[forkable]
 	}
 	// Only a fork has an origin, and it loses it when the origin is deleted.
+	r.Object("origin", w.origin)
 	r.Props["isFork"] = w.origin.IsObject()
 	if w.origin.IsObject() {
 		if parent, ok := readID(w.origin.Get("id")); ok {
@@ -170,7 +171,9 @@ func (k keys) convertRepository(j bitbucket.JSON) (repoResult, *bitbucket.Record
 
 // description sets the description of a project or repository, which is left out where there is none.
 func description(r *bitbucket.Record, v bitbucket.JSON) {
-	r.Props["description"] = nil
+	if v.Missing() {
+		r.Props["description"] = nil
+	}
 	r.Text("description", v)
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/windlass-hq/windlass/internal/graph"
 )
 
-// convertPullRequest converts a pull request of the repository that was listed. Its list holds author, reviewers and
+// convertPullRequest converts a pull request of the repository that was listed, or returns false. The list holds author, reviewers and
 // participants in full (FACTS 128), but neither the time of an approval nor who merged it.
 func (k keys) convertPullRequest(j bitbucket.JSON, repo bitbucket.RepoRef, met *bitbucket.People) (graph.Object, *bitbucket.Record, bool) {
 	w := readPullRequest(j)
@@ -37,6 +37,12 @@ func (k keys) convertPullRequest(j bitbucket.JSON, repo bitbucket.RepoRef, met *
 		r.Props["declined"] = state == "DECLINED"
 	}
 	r.Flag("draft", w.draft)
+	for _, part := range []struct {
+		name  string
+		value bitbucket.JSON
+	}{{"fromRef", w.fromRef}, {"toRef", w.toRef}, {"author", w.author}, {"properties", w.properties}} {
+		r.Object(part.name, part.value)
+	}
 	from, to := readRef(w.fromRef), readRef(w.toRef)
 	branch(r, "source", from)
 	r.Text("sourceCommit", from.latestCommit)
@@ -44,7 +50,9 @@ func (k keys) convertPullRequest(j bitbucket.JSON, repo bitbucket.RepoRef, met *
 	branch(r, "target", to)
 	r.Text("targetCommit", to.latestCommit)
 	if id, ok := readID(bitbucket.Inner(to.repository, "id")); ok && id != repo.UUID {
-		r.Oddly("toRef", "in another repository than the one listed")
+		// The path leads to another repository by now, one that was made or moved there.
+		r.Oddly("toRef", "in the repository "+id+", which is not the one that was listed ("+repo.UUID+")")
+		return graph.Object{}, r, false
 	}
 	repoName := firstOf(repo.Name, repo.Slug)
 	if repoName != "" {

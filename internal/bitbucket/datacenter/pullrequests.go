@@ -2,6 +2,7 @@ package datacenter
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -67,7 +68,7 @@ func (p *pullRequestListing) list(ctx context.Context, state string, limit int, 
 		may: func(principal string) bool { return p.c.mayRead(principal, p.repo) },
 		convert: func(values []bitbucket.JSON, out *bitbucket.Page) {
 			for i, v := range values {
-				if cut != nil && p.since > 0 && updated(v) < p.since {
+				if p.since > 0 && stale(v, p.since) {
 					continue
 				}
 				o, r, ok := p.c.keys.convertPullRequest(v, p.repo, people)
@@ -114,9 +115,15 @@ func olderThan(values []bitbucket.JSON, since int64) bool {
 func updated(v bitbucket.JSON) int64 {
 	t, ok := v.Get("updatedDate").Moment()
 	if !ok {
-		return 1<<63 - 1
+		return math.MaxInt64
 	}
 	return t
+}
+
+// stale reports whether a pull request is closed and was last updated before a moment.
+func stale(v bitbucket.JSON, since int64) bool {
+	state, _ := v.Get("state").Text()
+	return state != "OPEN" && updated(v) < since
 }
 
 // complete fills in what a reference lacks and this client knows.
