@@ -36,19 +36,27 @@ type sandboxCmd struct {
 	Listen string `default:"127.0.0.1:7990" help:"Address." placeholder:"HOST:PORT"`
 	worldFlags
 	Latency   time.Duration `help:"Time added to every answer." placeholder:"TIME"`
-	RateLimit rateLimit     `help:"Enforce the real limits per rolling hour and credential: 1,000 calls, or N with --rate-limit=N." placeholder:"N"`
+	RateLimit rateLimit     `help:"Enforce the real limits: in the Cloud 1,000 calls per rolling hour and credential, or N with --rate-limit=N; on Data Center a token bucket per user." placeholder:"N"`
 	Faults    string        `help:"Faults to begin with, as JSON: @FILE or the text." placeholder:"JSON"`
+	DCVersion string        `name:"dc-version" enum:"7.6,7.21,8.9,9.4,10.0" default:"9.4" help:"Version of Bitbucket Data Center: ${enum}." placeholder:"VERSION"`
 	PublicURL string        `name:"public-url" help:"Scheme and host that links carry instead of its own." placeholder:"URL"`
 }
 
 // Help implements kong.HelpProvider.
 func (sandboxCmd) Help() string {
 	return `Bitbucket Cloud is at /cloud (API at /cloud/2.0). Its workspace is acme; credentials are sandbox-key with
-sandbox-secret, sandbox-key-2 with sandbox-secret-2, and so on. GET /sandbox/stats counts requests and objects.
+sandbox-secret, sandbox-key-2 with sandbox-secret-2, and so on.
+
+Bitbucket Data Center is at /dc. Its administrator is admin with sandbox-password; HTTP access tokens are
+sandbox-token, sandbox-token-2, and so on, each of a user of its own. With --rate-limit every user has the
+vendor's bucket of 60 calls that refills by 5 per second.
+
+--repos, --pull-requests and --users hold for each product. GET /sandbox/stats counts requests and objects of both.
 
 Example:
   windlass sandbox --repos 100 --pull-requests 2000
-  windlass connect cloud try --workspace acme --api-url http://127.0.0.1:7990/cloud/2.0 --client-key sandbox-key`
+  windlass connect cloud try --workspace acme --api-url http://127.0.0.1:7990/cloud/2.0 --client-key sandbox-key
+  windlass connect datacenter try-dc --url http://127.0.0.1:7990/dc --token sandbox-token`
 }
 
 // Run serves a sandbox until the context ends.
@@ -56,6 +64,7 @@ func (c sandboxCmd) Run(s *session) error {
 	o := c.options()
 	o.Latency, o.RateLimit, o.PublicURL, o.Clock = c.Latency, c.RateLimit.on, c.PublicURL, s.Now
 	o.Limits.API = c.RateLimit.calls
+	o.DCVersion = c.DCVersion
 	faults, err := readFaults(c.Faults)
 	if err != nil {
 		return err
@@ -66,6 +75,7 @@ func (c sandboxCmd) Run(s *session) error {
 		return err
 	}
 	fmt.Fprintf(s.Out, "Sandbox of Bitbucket Cloud at %s/cloud/2.0, workspace acme, client key sandbox-key, secret sandbox-secret\n", b.url)
+	fmt.Fprintf(s.Out, "Sandbox of Bitbucket Data Center %s at %s/dc, administrator admin, password sandbox-password, token sandbox-token\n", c.DCVersion, b.url)
 	select {
 	case <-s.ctx.Done():
 	case err = <-b.failed:
