@@ -43,7 +43,7 @@ func (c demoCmd) Run(s *session) (err error) {
 	fmt.Fprintln(s.Out, "1. A sandbox that looks like Bitbucket Cloud")
 	o := c.options()
 	o.Clock, o.Epoch = s.Now, s.Now()
-	box, err := startSandbox(s.ctx, o, "127.0.0.1:0")
+	box, err := startSandbox(s.ctx, o, "127.0.0.1:0", entranceFlags{})
 	if err != nil {
 		return err
 	}

@@ -10,12 +10,12 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/windlass-hq/windlass/internal/bitbucket/sandbox"
-	"github.com/windlass-hq/windlass/internal/config"
 	"github.com/windlass-hq/windlass/internal/fault"
 )
 
@@ -40,6 +40,7 @@ type sandboxCmd struct {
 	Faults    string        `help:"Faults to begin with, as JSON: @FILE or the text." placeholder:"JSON"`
 	DCVersion string        `name:"dc-version" enum:"7.6,7.21,8.9,9.4,10.0" default:"9.4" help:"Version of Bitbucket Data Center: ${enum}." placeholder:"VERSION"`
 	PublicURL string        `name:"public-url" help:"Scheme and host that links carry instead of its own." placeholder:"URL"`
+	entranceFlags
 }
 
 // Help implements kong.HelpProvider.
@@ -53,8 +54,12 @@ vendor's bucket of 60 calls that refills by 5 per second.
 
 --repos, --pull-requests and --users hold for each product. GET /sandbox/stats counts requests and objects of both.
 
+--ssh-listen adds git over SSH, --tls https with a private authority, and --base-path a path before everything, so that
+--ca-file, --tls-cert and SSH clone URLs can be tried.
+
 Example:
   windlass sandbox --repos 100 --pull-requests 2000
+  windlass sandbox --tls-ca-out ca.pem --base-path /bb --ssh-listen 127.0.0.1:7999 --ssh-key-out id_sandbox
   windlass connect cloud try --workspace acme --api-url http://127.0.0.1:7990/cloud/2.0 --client-key sandbox-key
   windlass connect datacenter try-dc --url http://127.0.0.1:7990/dc --token sandbox-token`
 }
@@ -70,12 +75,13 @@ func (c sandboxCmd) Run(s *session) error {
 		return err
 	}
 	o.Faults = faults
-	b, err := startSandbox(s.ctx, o, c.Listen)
+	b, err := startSandbox(s.ctx, o, c.Listen, c.entranceFlags)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(s.Out, "Sandbox of Bitbucket Cloud at %s/cloud/2.0, workspace acme, client key sandbox-key, secret sandbox-secret\n", b.url)
 	fmt.Fprintf(s.Out, "Sandbox of Bitbucket Data Center %s at %s/dc, administrator admin, password sandbox-password, token sandbox-token\n", c.DCVersion, b.url)
+	b.tell(s.Out, b.Sandbox)
 	select {
 	case <-s.ctx.Done():
 	case err = <-b.failed:
@@ -138,42 +144,64 @@ func readFaults(flag string) ([]sandbox.Fault, error) {
 // bench is a sandbox that is being served.
 type bench struct {
 	*sandbox.Sandbox
-	url    string
-	server *http.Server
-	failed chan error
+	entrance
+	url     string
+	server  *http.Server
+	failed  chan error
+	hangUp  context.CancelFunc // ends SSH
+	serving sync.WaitGroup
 }
 
-func startSandbox(ctx context.Context, o sandbox.Options, address string) (*bench, error) {
-	if !config.Loopback(address) {
-		return nil, fault.New(fault.Usage, "the sandbox listens only on this machine, not on %s: its passwords are known to everybody", address).
-			With("use 127.0.0.1 and a port")
-	}
+func startSandbox(ctx context.Context, o sandbox.Options, address string, f entranceFlags) (*bench, error) {
 	world, err := sandbox.New(o)
 	if err != nil {
 		return nil, err
 	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	e, err := f.open(ctx, world)
 	if err != nil {
-		return nil, errors.Join(fault.Wrap(err, fault.Usage, "the sandbox cannot listen on %s", address).With("give another address with --listen"), world.Close())
+		return nil, errors.Join(err, world.Close())
+	}
+	l, err := listen(ctx, "--listen", address)
+	if err != nil {
+		if e.ssh != nil {
+			_ = e.ssh.Close()
+		}
+		return nil, errors.Join(err, world.Close())
 	}
 	b := &bench{
-		Sandbox: world, url: "http://" + l.Addr().String(), failed: make(chan error, 1),
-		server: &http.Server{Handler: world.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute},
+		Sandbox: world, entrance: e, url: "http://" + l.Addr().String() + e.path, failed: make(chan error, 2),
+		server: &http.Server{Handler: e.handler, TLSConfig: e.tls, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute},
 	}
-	go func() {
-		if err := b.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	serve := b.server.Serve
+	if e.tls != nil {
+		b.url = "https" + strings.TrimPrefix(b.url, "http")
+		serve = func(l net.Listener) error { return b.server.ServeTLS(l, "", "") }
+	}
+	b.serving.Go(func() {
+		if err := serve(l); !errors.Is(err, http.ErrServerClosed) {
 			b.failed <- fmt.Errorf("serve the sandbox: %w", err)
 		}
-	}()
+	})
+	// SSH ends when the sandbox is stopped, not when the context ends, as with HTTP.
+	ctx, b.hangUp = context.WithCancel(context.WithoutCancel(ctx))
+	if e.ssh != nil {
+		b.serving.Go(func() {
+			if err := world.ServeSSH(ctx, e.ssh); err != nil {
+				b.failed <- err
+			}
+		})
+	}
 	return b, nil
 }
 
 // stop ends the sandbox; what was in flight gets a second.
 func (b *bench) stop() error {
+	b.hangUp()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if err := b.server.Shutdown(ctx); err != nil {
 		_ = b.server.Close()
 	}
+	b.serving.Wait()
 	return b.Close()
 }

@@ -18,7 +18,12 @@
 //	/cloud/1.0/groups/{workspace}  (also /1.0, /api/1.0)  groups
 //	/cloud/site/oauth2/access_token  (also /site/…)       tokens
 //	/cloud/{workspace}/{repo}.git  (also /{workspace}/…)  git
+//	/dc/scm/{key}/{slug}.git  (also /dc/scm/~{user}/…)    git of Data Center
 //	/sandbox/…                                            control
+//
+// ServeSSH serves git of both over SSH: as the user git, at /{workspace}/{repo}.git, /{key}/{slug}.git and
+// /~{user}/{slug}.git. The one known key is that of SSHPrivateKey. HandlerUnder and Authority put a path and TLS before
+// everything, ForwardProxy is what stands between in a company.
 //
 // # Control
 //

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"encoding/binary"
 	"encoding/pem"
@@ -68,6 +69,16 @@ func (s *Sandbox) SSHPrivateKey() ([]byte, error) {
 		return nil, fault.Wrap(err, fault.Internal, "the sandbox cannot write its SSH key")
 	}
 	return pem.EncodeToMemory(block), nil
+}
+
+// IsSSHKey says whether a file holds that key. Two writings of one key differ.
+func (s *Sandbox) IsSSHKey(file []byte) bool {
+	key, err := ssh.ParsePrivateKey(file)
+	if err != nil {
+		return false
+	}
+	known, err := ssh.NewSignerFromKey(s.sshKeyPair(sshClientKey))
+	return err == nil && bytes.Equal(key.PublicKey().Marshal(), known.PublicKey().Marshal())
 }
 
 // SSHHostKey is the host's public key as known_hosts and authorized_keys write it: algorithm and key. The same seed
