@@ -28,7 +28,7 @@ func busiest(b *testing.B, base string) (name string, prs int) {
 	return name, prs
 }
 
-func hammer(b *testing.B, target func(i int) string) {
+func hammer(b *testing.B, target func(i int) string, bearer string) {
 	b.Helper()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	b.ResetTimer()
@@ -40,7 +40,7 @@ func hammer(b *testing.B, target func(i int) string) {
 				b.Error(err)
 				return
 			}
-			req.Header.Set("Authorization", "Bearer "+token)
+			req.Header.Set("Authorization", "Bearer "+bearer)
 			resp, err := client.Do(req)
 			if err != nil {
 				b.Error(err)
@@ -64,7 +64,7 @@ func BenchmarkSingleRead(b *testing.B) {
 	name, n := busiest(b, base)
 	hammer(b, func(i int) string {
 		return base + "/cloud/2.0/repositories/" + name + "/pullrequests/" + strconv.Itoa(i%n+1)
-	})
+	}, token)
 }
 
 func BenchmarkPullRequestPage(b *testing.B) {
@@ -73,13 +73,40 @@ func BenchmarkPullRequestPage(b *testing.B) {
 	hammer(b, func(i int) string {
 		return base + "/cloud/2.0/repositories/" + name + "/pullrequests?state=ALL&pagelen=50&fields=%2Bvalues.participants,%2Bvalues.reviewers&page=" +
 			strconv.Itoa(i%(n/50)+1)
-	})
+	}, token)
 }
 
 func BenchmarkGenerate(b *testing.B) {
 	for b.Loop() {
 		if _, err := sandbox.New(large()); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkDataCenterPullRequestPage(b *testing.B) {
+	_, base := start(b, large())
+	name, n := "", 0
+	api := base + "/dc/rest/api/latest"
+	for _, r := range dcWalk(b, dcToken, api+"/repos?limit=1000") {
+		one := api + "/projects/" + at(r, "project.key").(string) + "/repos/" + r["slug"].(string) + "/pull-requests?state=ALL&limit=100"
+		page := dcWant(b, dcToken, http.StatusOK, one+"&start=500")
+		if page["size"].(float64) == 100 {
+			name, n = one, 600
+			break
+		}
+	}
+	hammer(b, func(i int) string { return name + "&start=" + strconv.Itoa(i%(n/100)*100) }, dcToken)
+}
+
+func BenchmarkGenerateBoth(b *testing.B) {
+	for b.Loop() {
+		s, err := sandbox.New(large())
+		if err != nil {
+			b.Fatal(err)
+		}
+		if n := s.Stats().Objects.PullRequests; n != 100000 {
+			b.Fatal(n)
 		}
 	}
 }
