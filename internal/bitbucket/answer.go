@@ -202,7 +202,7 @@ func resolve(from, location string) (string, error) {
 }
 
 // explain turns a failed attempt into an error for people.
-func (c *Client) explain(p *principal, method, target string, a answer) error {
+func (c *Client) explain(cred Credential, method, target string, a answer) error {
 	if a.err != nil {
 		if a.final {
 			return a.err
@@ -220,20 +220,20 @@ func (c *Client) explain(p *principal, method, target string, a answer) error {
 		return fault.Wrap(cause, fault.Unavailable, "%s was answered by %s with status %d and a web page instead of Bitbucket's JSON", at, c.api.Host(), a.status).
 			With("a proxy or login page answers in its place: check the URL of the connection and the proxy settings")
 	case a.status == http.StatusUnauthorized:
-		return fault.Wrap(cause, fault.Unauthorized, "Bitbucket refuses %s at %s", p.cred.Name(), at).With("%s", c.freshCredential(p.cred))
+		return fault.Wrap(cause, fault.Unauthorized, "Bitbucket refuses %s at %s", cred.Name(), at).With("%s", c.freshCredential(cred))
 	case a.status == http.StatusForbidden && len(cause.Required) > 0:
 		lacks := missing(cause.Required, cause.Granted)
-		return fault.Wrap(cause, fault.Denied, "%s lacks the scope %s for %s (it has: %s)", sentence(p.cred.Name()), strings.Join(lacks, ", "), at, orNone(cause.Granted)).
+		return fault.Wrap(cause, fault.Denied, "%s lacks the scope %s for %s (it has: %s)", sentence(cred.Name()), strings.Join(lacks, ", "), at, orNone(cause.Granted)).
 			With("add the scope in Bitbucket, where the credential was made, then run it again")
 	case a.status == http.StatusForbidden:
-		return fault.Wrap(cause, fault.Denied, "%s may not read %s", sentence(p.cred.Name()), at).With("give it access in Bitbucket, or leave this out")
+		return fault.Wrap(cause, fault.Denied, "%s may not read %s", sentence(cred.Name()), at).With("give it access in Bitbucket, or leave this out")
 	case a.status == http.StatusGone && strings.Contains(cause.Text, "CHANGE-"):
 		return fault.Wrap(cause, fault.NotFound, "%s was removed by Bitbucket", at).
 			With("check that the workspace is spelled right; if it is, update Windlass")
 	case a.status == http.StatusNotFound || a.status == http.StatusGone:
-		return fault.Wrap(cause, fault.NotFound, "%s does not exist, or %s may not see it", at, p.cred.Name())
+		return fault.Wrap(cause, fault.NotFound, "%s does not exist, or %s may not see it", at, cred.Name())
 	case a.status == http.StatusTooManyRequests:
-		return fault.Wrap(cause, fault.Limited, "the allowance of %s is spent", p.cred.Name())
+		return fault.Wrap(cause, fault.Limited, "the allowance of %s is spent", cred.Name())
 	case a.status >= 500:
 		return fault.Wrap(cause, fault.Unavailable, "Bitbucket failed at %s with status %d", at, a.status).With("try again later; nothing was lost")
 	case isRedirect(a.status):
@@ -374,20 +374,34 @@ func oneLine(s string) string {
 
 // redact removes our own secrets from foreign text, should a server echo them.
 func (p *pool) redact(s string) string {
-	for _, pr := range p.order {
-		secrets := []string{pr.cred.Secret.Reveal()}
-		if pr.tokens != nil {
-			pr.tokens.mu.Lock()
-			secrets = append(secrets, pr.tokens.current.value)
-			pr.tokens.mu.Unlock()
-		}
-		for _, secret := range secrets {
-			if len(secret) >= 4 {
-				s = strings.ReplaceAll(s, secret, hidden)
-			}
+	for _, secret := range p.secrets() {
+		if len(secret) >= 4 {
+			s = strings.ReplaceAll(s, secret, hidden)
 		}
 	}
 	return s
+}
+
+func (p *pool) secrets() []string {
+	p.mu.Lock()
+	var all []*principal
+	for _, pr := range p.order {
+		all = append(append(all, pr), pr.spare...)
+	}
+	p.mu.Unlock()
+	var out []string
+	for _, pr := range all {
+		p.mu.Lock()
+		cred, tokens := pr.cred, pr.tokens
+		p.mu.Unlock()
+		out = append(out, cred.Secret.Reveal())
+		if tokens != nil {
+			tokens.mu.Lock()
+			out = append(out, tokens.current.value)
+			tokens.mu.Unlock()
+		}
+	}
+	return out
 }
 
 func missing(required, granted []string) []string {

@@ -27,9 +27,25 @@ type Options struct {
 	Connection string // the connection's name, for messages and the User-Agent
 	Version    string // of Windlass, for the User-Agent
 
-	HTTP    *http.Client     // certificates, proxies; nil means Go's defaults
-	Now     func() time.Time // nil means time.Now
-	Sleep   func(ctx context.Context, d time.Duration) error
+	HTTP  *http.Client     // certificates, proxies; nil means Go's defaults
+	Now   func() time.Time // nil means time.Now
+	Sleep func(ctx context.Context, d time.Duration) error
+	// Spending is where calls are counted, shared with every other process; nil means in this client alone. Realm says
+	// whose principals these are: the API's host if empty, an instance's id where several hosts name one Bitbucket.
+	Spending    Spending
+	Realm       string
+	Allowances  Allowances
+	GroupOf     func(path string) string // resource group of a path below the API, where a request names none; nil means DefaultGroup
+	Share       float64                  // of an allowance that may be spent; 0 means DefaultShare
+	Interactive bool                     // a person waits for this client: it has a little more than the share, at any hour
+
+	Throttle Throttle // how fast the instance is asked at most; the zero value means no limit
+	Pacer    Pacer    // what keeps the pace over all processes; nil means this client alone
+
+	// Confirm is asked whether a principal is still good after it was refused with 401, where that status may mean
+	// something else too (FACTS 120); nil means that it is not. It asks with Request.Believe. A nil error means good.
+	Confirm func(ctx context.Context, c *Client, principal string) error
+
 	NoWait  bool                              // with all allowances spent, fail instead of waiting
 	OnWait  func(until time.Time, why string) // called when a wait begins
 	Timeout time.Duration                     // per request, its body included; 0 means a minute
@@ -47,6 +63,9 @@ type Client struct {
 	sleep   func(context.Context, time.Duration) error
 	timeout time.Duration
 	maxBody int64
+	confirm func(ctx context.Context, c *Client, principal string) error
+	groupOf func(path string) string
+	pace    *governor
 	calls   atomic.Int64
 }
 
@@ -56,6 +75,8 @@ type Request struct {
 	Link      string // a link from an earlier answer, used as it is after the origin guard
 	Principal string // who asks; empty means whoever is free
 	Attempts  int    // how often to try in all; 0 means 5
+	Group     string // resource group whose allowance it spends; empty means what GroupOf says
+	Believe   bool   // a 401 needs no confirmation
 }
 
 // Response is an answer of 2xx whose body is well-formed JSON.
@@ -95,7 +116,7 @@ func New(o Options) (*Client, error) {
 	base.Timeout = 0 // each attempt has its own deadline
 	c := &Client{
 		api: o.API, http: &base, now: o.Now, sleep: o.Sleep, conn: o.Connection, agent: userAgent(o.Version, o.Connection),
-		timeout: o.Timeout, maxBody: o.MaxBody,
+		timeout: o.Timeout, maxBody: o.MaxBody, confirm: o.Confirm, groupOf: o.GroupOf,
 	}
 	if c.timeout <= 0 {
 		c.timeout = defaultTimeout
@@ -107,6 +128,7 @@ func New(o Options) (*Client, error) {
 	if c.pool, err = newPool(c, o); err != nil {
 		return nil, err
 	}
+	c.pace = newGovernor(c, o)
 	return c, nil
 }
 
@@ -114,8 +136,15 @@ func New(o Options) (*Client, error) {
 // go elsewhere and spend no allowance.
 func (c *Client) Calls() int64 { return c.calls.Load() }
 
-// Close closes the connections that are idle. The client remains usable.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+// Close closes the connections that are idle and gives back what is reserved of the allowances. The client remains
+// usable.
+func (c *Client) Close() {
+	c.http.CloseIdleConnections()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	// What cannot be given back counts as spent for an hour: a few calls.
+	_ = c.pool.settle(ctx)
+}
 
 // API returns the configured origin.
 func (c *Client) API() Origin { return c.api }
@@ -126,23 +155,24 @@ func (c *Client) API() Origin { return c.api }
 //
 // The error is a *fault.Error that says what, where and what to do; StatusOf gives the status behind it.
 func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
+	r.Group = c.group(r)
 	if r.Principal != "" {
-		p, ok := c.pool.byID[r.Principal]
-		if !ok {
+		p := c.pool.find(r.Principal)
+		if p == nil {
 			return nil, fault.New(fault.Internal, "no credential %q in this connection", r.Principal)
 		}
 		return c.ask(ctx, p, r)
 	}
 	var refused error // what the last dead credential was told
 	for {
-		id, err := c.Choose(ctx, nil, "")
+		id, err := c.ChooseFor(ctx, r.Group, nil, "")
 		if err != nil {
 			if refused != nil && !fault.Is(err, fault.Limited) && !fault.Is(err, fault.Canceled) {
 				return nil, refused
 			}
 			return nil, err
 		}
-		resp, err := c.ask(ctx, c.pool.byID[id], r)
+		resp, err := c.ask(ctx, c.pool.find(id), r)
 		switch {
 		case errors.Is(err, ErrResting):
 		case fault.Is(err, fault.Unauthorized):
@@ -151,6 +181,20 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 			return resp, err
 		}
 	}
+}
+
+// group returns the resource group of a request.
+func (c *Client) group(r Request) string {
+	switch {
+	case r.Group != "":
+		return r.Group
+	case c.groupOf == nil:
+		return DefaultGroup
+	case r.Link != "":
+		path := strings.TrimPrefix(r.Link, c.api.String())
+		return c.groupOf(path)
+	}
+	return c.groupOf(r.Path)
 }
 
 // ask is Do for one principal.
@@ -169,18 +213,24 @@ func (c *Client) ask(ctx context.Context, p *principal, r Request) (*Response, e
 	}
 	renewed, redirects := false, 0
 	for attempt := 1; ; attempt++ {
-		if err := c.pool.enter(ctx, p); err != nil {
+		if err := c.pace.opened(ctx); err != nil {
 			return nil, err
 		}
-		a := c.send(ctx, p, target)
-		c.pool.leave(p, a)
+		l, err := c.pool.ready(p, r.Group)
+		if err != nil {
+			return nil, err
+		}
+		a, err := c.attempt(ctx, p, l, r.Group, target)
+		if err != nil {
+			return nil, err
+		}
 		switch {
 		case a.err == nil && a.status/100 == 2:
 			c.pool.revive(p)
-			return &Response{Header: a.header, Body: a.body, Principal: p.id, RequestedAt: a.sentAt}, nil
-		case a.err == nil && a.status == http.StatusUnauthorized && p.tokens != nil && !renewed:
+			return &Response{Header: a.header, Body: a.body, Principal: c.idOf(p), RequestedAt: a.sentAt}, nil
+		case a.err == nil && a.status == http.StatusUnauthorized && l.tokens != nil && !renewed:
 			// The token may have been withdrawn in mid-run: a fresh one decides.
-			p.tokens.discard(a.token)
+			l.tokens.discard(a.token)
 			renewed = true
 			attempt--
 			continue
@@ -194,9 +244,13 @@ func (c *Client) ask(ctx context.Context, p *principal, r Request) (*Response, e
 		case a.err == nil && a.status == http.StatusTooManyRequests:
 			return nil, ErrResting
 		}
-		err := c.explain(p, http.MethodGet, target, a)
+		err = c.explain(l.cred, http.MethodGet, target, a)
 		if fault.Is(err, fault.Unauthorized) {
-			c.pool.bury(p, err)
+			if err = c.refused(ctx, p, l, r, err); err == nil {
+				attempt-- // with its other credential
+				continue
+			}
+			return nil, err
 		}
 		if !a.retry || attempt >= attempts {
 			return nil, err
@@ -207,12 +261,57 @@ func (c *Client) ask(ctx context.Context, p *principal, r Request) (*Response, e
 	}
 }
 
-// send makes one attempt.
-func (c *Client) send(ctx context.Context, p *principal, target string) answer {
-	authorization, token, err := p.authorize(ctx) // may take longer than one request
-	if err != nil {
-		return answer{err: err, final: true}
+// refused judges a 401: the credential is not used any more, unless it is found to be good. It returns nil where the
+// principal has another one.
+func (c *Client) refused(ctx context.Context, p *principal, l login, r Request, refusal error) error {
+	if c.confirm != nil && !r.Believe && StatusOf(refusal) == http.StatusUnauthorized {
+		switch err := c.confirm(ctx, c, c.idOf(p)); {
+		case err == nil:
+			answer, _ := errors.AsType[*Answer](refusal)
+			return fault.Wrap(answer, fault.Denied, "%s may not read this", sentence(l.cred.Name())).
+				With("give it access in Bitbucket, or leave this out")
+		case !fault.Is(err, fault.Unauthorized):
+			return err // nothing can be judged
+		}
 	}
+	if c.pool.bury(p, l.cred, refusal) {
+		return nil
+	}
+	return refusal
+}
+
+func (c *Client) idOf(p *principal) string {
+	c.pool.mu.Lock()
+	defer c.pool.mu.Unlock()
+	return p.id
+}
+
+// attempt makes one attempt when principal and instance have room for it. The error is for what kept it from being
+// made or counted.
+func (c *Client) attempt(ctx context.Context, p *principal, l login, group, target string) (answer, error) {
+	authorization, token, err := l.authorize(ctx) // may take longer than one request
+	if err != nil {
+		return answer{err: err, final: true}, nil
+	}
+	t, err := c.pool.enter(ctx, p, group)
+	if err != nil {
+		return answer{}, err
+	}
+	ticket, err := c.pace.begin(ctx)
+	if err != nil {
+		return answer{}, errors.Join(err, c.pool.leave(ctx, t, answer{err: err}))
+	}
+	a := c.send(ctx, authorization, target)
+	a.token = token
+	err = c.pace.end(ctx, ticket, a)
+	if e := c.pool.leave(ctx, t, a); e != nil {
+		err = e
+	}
+	return a, err
+}
+
+// send makes one attempt.
+func (c *Client) send(ctx context.Context, authorization, target string) answer {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
@@ -224,13 +323,12 @@ func (c *Client) send(ctx context.Context, p *principal, target string) answer {
 	req.Header.Set("Accept", "application/json")
 	c.calls.Add(1)
 	sentAt := c.now()
-	p.count(sentAt)
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return transportFailure(err, sentAt)
 	}
 	a := readAnswer(resp, c.maxBody)
-	a.sentAt, a.token = sentAt, token
+	a.sentAt = sentAt
 	return a
 }
 

@@ -68,6 +68,7 @@ func client(t *testing.T, h http.HandlerFunc, change ...func(*bitbucket.Options)
 	}
 	o := bitbucket.Options{
 		API: api, TokenURL: tokens, Credentials: []bitbucket.Credential{tokenA}, Connection: "acme", Version: "1.2",
+		Allowances: bitbucket.Allowances{"": 1000},
 		HTTP: &http.Client{Transport: inMemory{h}},
 	}
 	for _, f := range change {
@@ -196,11 +197,11 @@ func TestLimitedPrincipalRests(t *testing.T) {
 		retryAfter string
 		want       time.Duration
 	}{
-		"absent":       {"", time.Minute},
+		"absent":       {"", 61 * time.Minute}, // until the only call is an hour old, whenever in its minute it was made
 		"seconds":      {"90", 90 * time.Second},
 		"date":         {"Sat, 01 Jan 2000 00:05:00 GMT", 5 * time.Minute}, // synctest starts at midnight of 2000-01-01
 		"past date":    {"Fri, 31 Dec 1999 23:00:00 GMT", time.Second},
-		"nonsense":     {"soon", time.Minute},
+		"nonsense":     {"soon", 61 * time.Minute},
 		"out of range": {"99999999999", 2 * time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -246,7 +247,7 @@ func TestOwnRecordTellsWhenTheAllowanceIsBack(t *testing.T) {
 			}
 			sent = append(sent, now)
 			answerJSON(w, 200, `{}`)
-		})
+		}, func(o *bitbucket.Options) { o.Allowances[""], o.Share = 2000, 1 }) // the vendor grants less than is assumed
 		start := time.Now()
 		for range 1001 {
 			if _, err := get(t, c); err != nil {
@@ -265,23 +266,32 @@ func TestOwnRecordTellsWhenTheAllowanceIsBack(t *testing.T) {
 }
 
 func TestRestsGrowWhereOthersSpend(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := 0
-		c := client(t, func(w http.ResponseWriter, _ *http.Request) {
-			if n++; n <= 3 {
-				limited(w, "")
-				return
+	for name, tc := range map[string]struct {
+		allowances bitbucket.Allowances
+		want       time.Duration
+	}{
+		"of an hour":   {bitbucket.Allowances{"": 1000}, (61 + 1 + 2) * time.Minute}, // the record first, then probe by probe
+		"of a second":  {nil, (5 + 5 + 10) * time.Second},
+		"of one group": {bitbucket.Allowances{"webhooks": 1000}, (5 + 5 + 10) * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			n := 0
+			c := client(t, func(w http.ResponseWriter, _ *http.Request) {
+				if n++; n <= 3 {
+					limited(w, "")
+					return
+				}
+				answerJSON(w, 200, `{}`)
+			}, func(o *bitbucket.Options) { o.Allowances = tc.allowances })
+			start := time.Now()
+			if _, err := get(t, c); err != nil {
+				t.Fatal(err)
 			}
-			answerJSON(w, 200, `{}`)
+			if got := time.Since(start); got != tc.want {
+				t.Errorf("%s: waited %s, want %s", name, got, tc.want)
+			}
 		})
-		start := time.Now()
-		if _, err := get(t, c); err != nil {
-			t.Fatal(err)
-		}
-		if got, want := time.Since(start), 7*time.Minute; got != want { // 1 + 2 + 4
-			t.Errorf("waited %s, want %s", got, want)
-		}
-	})
+	}
 }
 
 func TestAnotherCredentialGoesOn(t *testing.T) {
@@ -339,7 +349,7 @@ func TestNoWaitSaysWhenToReturn(t *testing.T) {
 func TestOneProbeAfterARest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var early atomic.Int32
-		free := time.Now().Add(10 * time.Minute)
+		free := time.Now().Add(70 * time.Minute)
 		c := client(t, func(w http.ResponseWriter, _ *http.Request) {
 			if time.Now().Before(free) {
 				early.Add(1)
@@ -361,8 +371,8 @@ func TestOneProbeAfterARest(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if got := early.Load(); got > 5 { // at 0, 1, 3 and 7 minutes
-			t.Errorf("%d requests were sent while the allowance was spent, want one per probe", got)
+		if got := early.Load(); got != 5 { // at 0, 61, 62, 64 and 68 minutes
+			t.Errorf("%d requests were sent while the allowance was spent, want 5: one per probe", got)
 		}
 	})
 }

@@ -70,8 +70,9 @@ func (c *Client) List(ctx context.Context, l Listing, yield func(Page) error) er
 	refused := map[string]bool{}
 	var refusal error
 	current, yielded := "", false
+	group := c.group(Request{Link: l.First.Link, Path: l.First.Path})
 	for {
-		p, err := c.Choose(ctx, func(id string) bool { return !refused[id] && (l.May == nil || l.May(id)) }, current)
+		p, err := c.ChooseFor(ctx, group, func(id string) bool { return !refused[id] && (l.May == nil || l.May(id)) }, current)
 		if err != nil {
 			if refusal != nil && !fault.Is(err, fault.Limited) && !fault.Is(err, fault.Canceled) {
 				return refusal
@@ -185,12 +186,19 @@ func (l Listing) Endless(page int, why string) error {
 
 // AskOne asks as one principal, waiting for its allowance where that must be.
 func (c *Client) AskOne(ctx context.Context, principal, path string) (*Response, error) {
-	only := func(id string) bool { return id == principal }
+	r := Request{Path: path, Principal: principal}
+	r.Group = c.group(r)
 	for {
-		if _, err := c.Choose(ctx, only, principal); err != nil {
+		// The id may have become another one meanwhile (Identify).
+		now := principal
+		if p := c.pool.find(principal); p != nil {
+			now = c.idOf(p)
+		}
+		only := func(id string) bool { return id == now }
+		if _, err := c.ChooseFor(ctx, r.Group, only, principal); err != nil {
 			return nil, err
 		}
-		resp, err := c.Do(ctx, Request{Path: path, Principal: principal})
+		resp, err := c.Do(ctx, r)
 		if !errors.Is(err, ErrResting) {
 			return resp, err
 		}

@@ -203,7 +203,7 @@ func (t *tokens) read(a answer) (token, error) {
 // explain says what a refused token request means.
 func (t *tokens) explain(target string, a answer) error {
 	if a.err != nil || a.status >= 500 {
-		return t.client.explain(&principal{cred: t.cred}, http.MethodPost, target, a)
+		return t.client.explain(t.cred, http.MethodPost, target, a)
 	}
 	text := t.client.pool.redact(a.text())
 	if s, ok := a.body.Get("error_description").Text(); ok {
@@ -228,11 +228,17 @@ func (t *tokens) explain(target string, a answer) error {
 // Granted returns the scopes of a principal as its token answer named them; known is false where it named none, or
 // where the principal is no OAuth consumer.
 func (c *Client) Granted(ctx context.Context, principal string) (scopes []string, known bool, err error) {
-	p := c.pool.byID[principal]
-	if p == nil || p.tokens == nil {
+	p := c.pool.find(principal)
+	if p == nil {
 		return nil, false, nil
 	}
-	tok, err := p.tokens.token(ctx)
+	c.pool.mu.Lock()
+	tokens := p.tokens
+	c.pool.mu.Unlock()
+	if tokens == nil {
+		return nil, false, nil
+	}
+	tok, err := tokens.token(ctx)
 	if err != nil {
 		return nil, false, err
 	}

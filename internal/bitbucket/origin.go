@@ -49,6 +49,15 @@ func (o Origin) display() string {
 	return o.host
 }
 
+// Realm names whose principals are asked at this origin, for what is remembered of them. The vendor's two names are
+// one.
+func (o Origin) Realm() string {
+	if o.String() == vendorWeb {
+		return strings.TrimSuffix(strings.TrimPrefix(vendorAPI, "https://"), "/2.0")
+	}
+	return o.Host()
+}
+
 // Join returns the URL of an escaped path and query under the origin. The path starts with a slash.
 func (o Origin) Join(path string) string { return o.String() + path }
 

@@ -4,60 +4,68 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"net/http"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/windlass-hq/windlass/internal/fault"
+	"github.com/windlass-hq/windlass/internal/store"
 )
 
 // ErrResting says that the principal a request was bound to has spent its allowance. Choose again.
 var ErrResting = errors.New("the allowance of this credential is spent")
 
-// Budget is what one principal has spent and whether it may go on.
-type Budget struct {
-	Principal  string
-	Name       string    // as messages call it
-	Spent      int       // requests of the last rolling hour, by this process
-	RestsUntil time.Time // zero unless it rests
-	Trouble    string    // why it is not used any more; empty while it works
-}
-
 // pool keeps the principals of one connection. Credentials of one principal share its allowance and count once
-// (FACTS 39); of several the first is used.
+// (FACTS 39); of several the first is used while it is good.
 type pool struct {
-	now    func() time.Time
-	sleep  func(context.Context, time.Duration) error
-	noWait bool
-	onWait func(time.Time, string)
+	now        func() time.Time
+	sleep      func(context.Context, time.Duration) error
+	noWait     bool
+	onWait     func(time.Time, string)
+	spending   Spending
+	realm      string
+	allowances Allowances
+	share      float64 // of an allowance, that this client may spend
+	shareShown float64 // without what is for interactive acts
+	lease      time.Duration
 
-	byID  map[string]*principal
-	order []*principal
-
-	mu      sync.Mutex
+	mu      sync.Mutex // of all below, and of all principals
+	byID    map[string]*principal
+	order   []*principal
 	changed chan struct{} // closed and replaced whenever a principal becomes free or dies
 }
 
-// principal is one party that the vendor counts requests of. All fields below mu belong to the pool's lock.
+// principal is one party that the vendor counts requests of. All of it belongs to the pool's lock.
 type principal struct {
-	id     string
-	cred   Credential
-	tokens *tokens // OAuth only
-
-	mu    sync.Mutex
-	spent spending // under mu
-
-	until   time.Time     // rests until then; zero when free
-	probing bool          // a request is out that finds out whether the rest is over
-	rest    time.Duration // length of the last rest without a word from the vendor
-	near    bool          // the vendor says that less than a fifth is left (FACTS 42)
-	dead    error         // refused for good
+	id         string
+	cred       Credential
+	tokens     *tokens      // OAuth only
+	spare      []*principal // further credentials of the same party
+	identified bool         // the id came from the vendor
+	accounts   map[string]*account
+	sights     map[string]Sight
+	dead       error // refused for good
 }
 
 func newPool(c *Client, o Options) (*pool, error) {
 	p := &pool{
-		now: o.Now, sleep: o.Sleep, noWait: o.NoWait, onWait: o.OnWait,
+		now: o.Now, sleep: o.Sleep, noWait: o.NoWait, onWait: o.OnWait, spending: o.Spending, realm: o.Realm,
+		allowances: o.Allowances, share: o.Share, lease: c.timeout + time.Minute,
 		byID: map[string]*principal{}, changed: make(chan struct{}),
+	}
+	if p.spending == nil {
+		p.spending = store.NewVolatile(o.Now)
+	}
+	if p.realm == "" {
+		p.realm = o.API.Realm()
+	}
+	if p.share <= 0 || p.share > 1 {
+		p.share = DefaultShare
+	}
+	p.shareShown = p.share
+	if o.Interactive {
+		p.share = min(p.share+interactiveShare, 1)
 	}
 	for _, cred := range o.Credentials {
 		if err := cred.Validate(); err != nil {
@@ -66,12 +74,15 @@ func newPool(c *Client, o Options) (*pool, error) {
 		if cred.Role != RoleAny && cred.Role != RoleData {
 			continue
 		}
-		pr := &principal{id: cred.Principal(), cred: cred}
-		if p.byID[pr.id] != nil {
-			continue
-		}
+		pr := &principal{id: cred.Principal(), cred: cred, accounts: map[string]*account{}, sights: map[string]Sight{}}
 		if cred.Kind == OAuth {
 			pr.tokens = &tokens{client: c, url: o.TokenURL, cred: cred}
+		}
+		if first := p.byID[pr.id]; first != nil {
+			if first.cred.Secret != cred.Secret {
+				first.spare = append(first.spare, pr)
+			}
+			continue
 		}
 		p.byID[pr.id] = pr
 		p.order = append(p.order, pr)
@@ -83,8 +94,17 @@ func newPool(c *Client, o Options) (*pool, error) {
 	return p, nil
 }
 
+// find returns a principal by its id, or nil.
+func (p *pool) find(id string) *principal {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.byID[id]
+}
+
 // Principals returns the ids of all principals in the order of their credentials.
 func (c *Client) Principals() []string {
+	c.pool.mu.Lock()
+	defer c.pool.mu.Unlock()
 	out := make([]string, len(c.pool.order))
 	for i, p := range c.pool.order {
 		out[i] = p.id
@@ -94,95 +114,134 @@ func (c *Client) Principals() []string {
 
 // Credential returns the credential of a principal.
 func (c *Client) Credential(principal string) Credential {
+	c.pool.mu.Lock()
+	defer c.pool.mu.Unlock()
 	if p := c.pool.byID[principal]; p != nil {
 		return p.cred
 	}
 	return Credential{}
 }
 
-// Budgets returns what every principal has spent.
-func (c *Client) Budgets() []Budget {
-	now := c.now()
-	out := make([]Budget, 0, len(c.pool.order))
-	for _, p := range c.pool.order {
-		b := Budget{Principal: p.id, Name: p.cred.Name(), Spent: p.spentAt(now)}
-		c.pool.mu.Lock()
-		if p.until.After(now) {
-			b.RestsUntil = p.until
-		}
-		if p.dead != nil {
-			b.Trouble = p.dead.Error()
-		}
-		c.pool.mu.Unlock()
-		out = append(out, b)
-	}
-	return out
+// Choose is ChooseFor for the default resource group.
+func (c *Client) Choose(ctx context.Context, ok func(principal string) bool, prefer string) (string, error) {
+	return c.ChooseFor(ctx, DefaultGroup, ok, prefer)
 }
 
-// Choose returns the principal to go on with: prefer if it is free, else the free one that has spent least. It
-// considers those that ok accepts (nil accepts all). When all of them rest it waits for the first, or with NoWait
-// returns a fault.Limited; when none is left it returns what the last one was refused with.
-func (c *Client) Choose(ctx context.Context, ok func(principal string) bool, prefer string) (string, error) {
+// ChooseFor returns the principal to go on with for requests of a resource group: prefer if it is free, else the free
+// one that has spent the smallest part of its allowance. It considers those that ok accepts (nil accepts all). When
+// all of them rest it waits for the first, or with NoWait returns a fault.Limited; when none is left it returns what
+// the last one was refused with.
+func (c *Client) ChooseFor(ctx context.Context, group string, ok func(principal string) bool, prefer string) (string, error) {
 	p := c.pool
 	var told time.Time
 	for {
-		now := p.now()
-		p.mu.Lock()
-		var best *principal
-		var soonest time.Time
-		var dead error
-		candidates := 0
-		for _, pr := range p.order {
-			if ok != nil && !ok(pr.id) {
-				continue
-			}
-			candidates++
-			switch {
-			case pr.dead != nil:
-				dead = pr.dead
-				candidates--
-			case pr.probing:
-			case pr.until.After(now):
-				if soonest.IsZero() || pr.until.Before(soonest) {
-					soonest = pr.until
-				}
-			case best == nil || pr.id == prefer || (best.id != prefer && better(pr, best, now)):
-				best = pr
-			}
+		among := p.among(ok)
+		if err := p.look(ctx, group, among); err != nil {
+			return "", err
 		}
-		changed := p.changed
-		p.mu.Unlock()
+		v := p.survey(group, among, prefer)
 		switch {
-		case best != nil:
-			return best.id, nil
-		case candidates == 0 && dead != nil:
-			return "", dead
-		case candidates == 0:
+		case v.best != "":
+			return v.best, nil
+		case v.candidates == 0 && v.dead != nil:
+			return "", v.dead
+		case v.candidates == 0:
 			return "", fault.New(fault.Denied, "no credential of the connection %q can read this", c.conn)
-		case p.noWait && !soonest.IsZero():
-			return "", c.limited(soonest)
+		case p.noWait && !v.probing:
+			return "", c.limited(v.soonest, v.refused)
 		}
-		if !soonest.Equal(told) && !soonest.IsZero() && p.onWait != nil {
-			p.onWait(soonest, "the allowances of all credentials are spent")
-			told = soonest
+		if !v.soonest.Equal(told) && !v.soonest.IsZero() && !v.busy && p.onWait != nil {
+			why := "our share of the allowances of all credentials is spent"
+			if v.refused {
+				why = "the allowances of all credentials are spent"
+			}
+			p.onWait(v.soonest, why)
+			told = v.soonest
 		}
-		if err := p.wait(ctx, soonest, changed); err != nil {
+		if err := p.wait(ctx, v.soonest, v.changed); err != nil {
 			return "", canceled(err)
 		}
 	}
 }
 
-func (c *Client) limited(until time.Time) error {
-	return fault.New(fault.Limited, "the request allowance of every credential of the connection %q is spent until about %s",
-		c.conn, until.UTC().Format("15:04:05 MST")).
-		With("run it again then, without --no-wait to wait for it, or add another credential: windlass connection credential add %s", c.conn)
+// view is how the principals stand at one moment.
+type view struct {
+	best       string
+	candidates int       // that live
+	soonest    time.Time // when the first of those that rest is free again
+	refused    bool      // it rests because the vendor refused calls
+	busy       bool      // it is looked after by another process
+	probing    bool      // a call is out that finds out whether a rest is over
+	dead       error     // why the last dead one is
+	changed    <-chan struct{}
 }
 
-func better(a, b *principal, now time.Time) bool {
+// among returns the principals that ok accepts. It is called without the lock, so that it may ask the client.
+func (p *pool) among(ok func(principal string) bool) []*principal {
+	p.mu.Lock()
+	list := slices.Clone(p.order)
+	ids := make([]string, len(list))
+	for i, pr := range list {
+		ids[i] = pr.id
+	}
+	p.mu.Unlock()
+	if ok == nil {
+		return list
+	}
+	var out []*principal
+	for i, pr := range list {
+		if ok(ids[i]) {
+			out = append(out, pr)
+		}
+	}
+	return out
+}
+
+func (p *pool) survey(group string, among []*principal, prefer string) view {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.now()
+	v := view{changed: p.changed}
+	var best *principal
+	var load *account
+	for _, pr := range among {
+		if pr.dead != nil {
+			v.dead = pr.dead
+			continue
+		}
+		v.candidates++
+		acc := p.account(pr, group)
+		switch {
+		case acc.probing:
+			v.probing = true
+		case !acc.free(now):
+			if v.soonest.IsZero() || acc.again.Before(v.soonest) {
+				v.soonest, v.refused, v.busy = acc.again, acc.limited, acc.busy
+			}
+		case best == nil || pr == p.byID[prefer] || (best != p.byID[prefer] && better(acc, load)):
+			best, load = pr, acc
+		}
+	}
+	if best != nil {
+		v.best = best.id
+	}
+	return v
+}
+
+func better(a, b *account) bool {
 	if a.near != b.near {
 		return !a.near
 	}
-	return a.spentAt(now) < b.spentAt(now)
+	return a.load() < b.load()
+}
+
+func (c *Client) limited(until time.Time, refused bool) error {
+	what := "our share of the request allowance of every credential"
+	if refused {
+		what = "the request allowance of every credential"
+	}
+	return fault.New(fault.Limited, "%s of the connection %q is spent until about %s", what, c.conn, until.UTC().Format("15:04:05 MST")).
+		With("run it again then, without --no-wait to wait for it, or add another credential: windlass connection credential add %s", c.conn)
 }
 
 // wait returns at the given time (if any), when a principal's state changes, or with the context's error.
@@ -207,66 +266,24 @@ func (p *pool) wait(ctx context.Context, until time.Time, changed <-chan struct{
 	}
 }
 
-// enter lets a request of the principal through, or returns ErrResting. After a rest one request goes first, to find
-// out whether the allowance is back; the others wait for what it finds.
-func (p *pool) enter(ctx context.Context, pr *principal) error {
-	for {
-		now := p.now()
-		p.mu.Lock()
-		changed := p.changed
-		switch {
-		case pr.dead != nil:
-			err := pr.dead
-			p.mu.Unlock()
-			return err
-		case pr.until.After(now):
-			p.mu.Unlock()
-			return ErrResting
-		case !pr.probing:
-			pr.probing = !pr.until.IsZero()
-			p.mu.Unlock()
-			return nil
-		}
-		p.mu.Unlock()
-		if err := p.wait(ctx, time.Time{}, changed); err != nil {
-			return canceled(err)
-		}
-	}
-}
-
-// leave records what came of a request that enter let through.
-func (p *pool) leave(pr *principal, a answer) {
+// bury stops the use of a credential that was refused. It reports whether the principal has another, which is used
+// from now on.
+func (p *pool) bury(pr *principal, cred Credential, err error) (another bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch {
-	case a.err != nil:
-	case a.status == http.StatusTooManyRequests:
-		until := a.sentAt.Add(pr.restAfter(a))
-		if until.After(pr.until) {
-			pr.until = until
-		}
-	default:
-		if a.sentAt.After(pr.until) { // an answer to a request from before the rest says nothing about it
-			pr.until, pr.rest = time.Time{}, 0
-		}
-		if near := a.header.Get("X-RateLimit-NearLimit"); near != "" {
-			pr.near = near == "true"
-		}
+	defer p.announce()
+	if pr.cred.Secret != cred.Secret {
+		return true // somebody else found out before us
 	}
-	if pr.probing {
-		pr.probing = false
-		p.announce()
+	if len(pr.spare) > 0 {
+		pr.cred, pr.tokens, pr.spare = pr.spare[0].cred, pr.spare[0].tokens, pr.spare[1:]
+		return true
 	}
-}
-
-// bury stops the use of a principal that was refused; revive undoes it, since a later success proves otherwise.
-func (p *pool) bury(pr *principal, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	pr.dead = err
-	p.announce()
+	return false
 }
 
+// revive undoes bury, since a later success proves otherwise.
 func (p *pool) revive(pr *principal) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -278,16 +295,37 @@ func (p *pool) announce() {
 	p.changed = make(chan struct{})
 }
 
-// authorize returns the Authorization header of the principal's credential, and the OAuth token in it, if any.
-func (pr *principal) authorize(ctx context.Context) (header, token string, err error) {
-	switch pr.cred.Kind {
+// login is a credential as it was when a call was prepared.
+type login struct {
+	cred   Credential
+	tokens *tokens
+}
+
+// ready returns the login of a principal, or why it is not worth preparing a call.
+func (p *pool) ready(pr *principal, group string) (login, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch acc := p.account(pr, group); {
+	case pr.dead != nil:
+		return login{}, pr.dead
+	case !acc.probing && !acc.free(p.now()):
+		return login{}, ErrResting
+	}
+	return login{pr.cred, pr.tokens}, nil
+}
+
+// authorize returns the Authorization header, and the OAuth token in it, if any.
+func (l login) authorize(ctx context.Context) (header, token string, err error) {
+	switch l.cred.Kind {
 	case OAuth:
-		token, err := pr.tokens.get(ctx)
+		token, err := l.tokens.get(ctx)
 		return "Bearer " + token, token, err
 	case Token:
-		return "Bearer " + pr.cred.Secret.Reveal(), "", nil
+		return "Bearer " + l.cred.Secret.Reveal(), "", nil
 	default:
-		pair := pr.cred.Identity + ":" + pr.cred.Secret.Reveal()
+		pair := l.cred.Identity + ":" + l.cred.Secret.Reveal()
 		return "Basic " + base64.StdEncoding.EncodeToString([]byte(pair)), "", nil
 	}
 }
+
+func sorted[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m)) }

@@ -17,7 +17,7 @@ type Account struct {
 
 // Wish asks for calls to be reserved.
 type Wish struct {
-	Calls   int           // how many at most
+	Calls   int           // how many at most; 0 only asks how things stand
 	Assumed int           // calls per hour where the vendor has named no allowance; 0 where there is no limit per hour
 	Share   float64       // of the allowance, which may be spent; the rest is left to others
 	Lease   time.Duration // how long a probing call may be out
@@ -85,7 +85,7 @@ func (w Wish) grant(now time.Time, st accountState, spent int, oldest int64) Gra
 		g.Calls = w.Calls
 	case st.probeUntil > now.UnixMicro():
 		g.Resting, g.Busy, g.Again = true, true, now.Add(time.Second)
-	default:
+	case w.Calls > 0:
 		g.Probe, g.Calls = true, 1
 	}
 	g.Spent += g.Calls

@@ -216,6 +216,7 @@ func TestAListingIsReadByOnePrincipal(t *testing.T) {
 			me := who(r)
 			if allowed[me] == 0 {
 				allowed[me] = 10 // after the rest
+				w.Header().Set("Retry-After", "60")
 				w.WriteHeader(429)
 				fmt.Fprint(w, "Rate limit for this resource has been exceeded")
 				return

@@ -1,0 +1,142 @@
+package bitbucket
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+
+	"github.com/windlass-hq/windlass/internal/fault"
+	"github.com/windlass-hq/windlass/internal/store"
+)
+
+// Identify asks once for every credential who it belongs to, and makes those of one user one principal with the id
+// user:NAME: they share what the user may spend and count once. Who is called with the principal as which to ask; an
+// empty name leaves it as it is. A credential that is refused (fault.Unauthorized) is not used any more; every other
+// error ends it, and the next call goes on. Ids that were given out before remain good.
+func (c *Client) Identify(ctx context.Context, who func(ctx context.Context, principal string) (name string, err error)) error {
+	p := c.pool
+	p.mu.Lock()
+	list := slices.Clone(p.order)
+	p.mu.Unlock()
+	for _, pr := range list {
+		p.mu.Lock()
+		id, cred, skip := pr.id, pr.cred, pr.identified || pr.dead != nil
+		p.mu.Unlock()
+		if skip {
+			continue
+		}
+		name, err := who(ctx, id)
+		switch {
+		case fault.Is(err, fault.Unauthorized):
+			p.bury(pr, cred, err)
+		case err != nil:
+			return err
+		default:
+			if err := p.join(ctx, pr, name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// join gives a principal the name that the vendor knows it by. What it has spent so far goes along.
+func (p *pool) join(ctx context.Context, pr *principal, name string) error {
+	type moved struct {
+		from, to store.Account
+		at       account
+	}
+	var moves []moved
+	p.mu.Lock()
+	pr.identified = true
+	if name != "" {
+		old, id := pr.id, "user:"+name
+		first := p.byID[id]
+		if first == nil {
+			first = pr
+			p.byID[id] = pr
+		} else {
+			first.spare = append(append(first.spare, pr), pr.spare...)
+			first.dead = nil
+			p.order = slices.DeleteFunc(p.order, func(other *principal) bool { return other == pr })
+			p.byID[old] = first
+		}
+		for _, group := range sorted(pr.accounts) {
+			acc := pr.accounts[group]
+			to := store.Account{Realm: p.realm, Principal: id, Group: group}
+			moves = append(moves, moved{acc.key, to, *acc})
+			acc.key, acc.left, acc.changes = to, 0, acc.changes+1
+		}
+		pr.id = id
+		p.announce()
+	}
+	p.mu.Unlock()
+	for _, m := range moves {
+		if err := p.giveBack(ctx, m.from, m.at.since, m.at.made+m.at.left); err != nil {
+			return err
+		}
+		if m.at.made == 0 {
+			continue
+		}
+		if _, err := p.spending.ReserveCalls(ctx, m.to, p.wish(m.at.made, m.at.assumed)); err != nil {
+			return remember(ctx, err)
+		}
+	}
+	return nil
+}
+
+// Sight is what a principal was found to see of one place, such as the repositories of a workspace or the projects of
+// an instance. Two sights of the same size need not be the same.
+type Sight struct {
+	Digest string // of the keys
+	keys   []string
+}
+
+// NewSight returns the sight of things by their graph keys, in any order.
+func NewSight(keys []string) Sight {
+	keys = slices.Clone(keys)
+	slices.Sort(keys)
+	keys = slices.Compact(keys)
+	sum := sha256.New()
+	for _, k := range keys {
+		sum.Write([]byte(k + "\n"))
+	}
+	return Sight{Digest: hex.EncodeToString(sum.Sum(nil)[:12]), keys: keys}
+}
+
+// Count returns how many things are seen.
+func (s Sight) Count() int { return len(s.keys) }
+
+// Sees reports whether a thing is seen.
+func (s Sight) Sees(key string) bool {
+	_, ok := slices.BinarySearch(s.keys, key)
+	return ok
+}
+
+// Covers reports whether everything is seen that is named: only then does what is missing prove anything (HARD-PARTS
+// A, who proves absence).
+func (s Sight) Covers(keys []string) bool {
+	return !slices.ContainsFunc(keys, func(k string) bool { return !s.Sees(k) })
+}
+
+// Saw records what a principal sees of a place, which is named by its graph key and listing.
+func (c *Client) Saw(principal, place string, s Sight) {
+	c.pool.mu.Lock()
+	defer c.pool.mu.Unlock()
+	if p := c.pool.byID[principal]; p != nil {
+		p.sights[place] = s
+	}
+}
+
+// Sight returns what a principal was found to see of a place, if that was recorded.
+func (c *Client) Sight(principal, place string) (Sight, bool) {
+	c.pool.mu.Lock()
+	defer c.pool.mu.Unlock()
+	p := c.pool.byID[principal]
+	if p == nil {
+		return Sight{}, false
+	}
+	s, ok := p.sights[place]
+	return s, ok
+}
