@@ -69,7 +69,7 @@ func client(t *testing.T, h http.HandlerFunc, change ...func(*bitbucket.Options)
 	o := bitbucket.Options{
 		API: api, TokenURL: tokens, Credentials: []bitbucket.Credential{tokenA}, Connection: "acme", Version: "1.2",
 		Allowances: bitbucket.Allowances{"": 1000},
-		HTTP: &http.Client{Transport: inMemory{h}},
+		HTTP:       &http.Client{Transport: inMemory{h}},
 	}
 	for _, f := range change {
 		f(&o)

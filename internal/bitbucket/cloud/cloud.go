@@ -62,10 +62,7 @@ type Workspace struct {
 
 // New returns a Client. It sends nothing.
 func New(o Options) (*Client, error) {
-	apiURL := strings.TrimRight(strings.TrimSpace(firstOf(o.APIURL, DefaultAPIURL)), "/")
-	if !strings.HasSuffix(apiURL, "/2.0") {
-		apiURL += "/2.0"
-	}
+	apiURL := address(o.APIURL)
 	api, err := bitbucket.ParseOrigin(apiURL, o.AllowHTTP)
 	if err != nil {
 		return nil, err
@@ -96,6 +93,24 @@ func New(o Options) (*Client, error) {
 		core: core, noPullRequests: o.NoPullRequests, listed: map[string]bool{}, sees: map[string]map[string]bool{},
 		narrow: map[string]map[string]bool{}, bySlug: map[string]string{},
 	}, nil
+}
+
+// address completes the URL of the API.
+func address(apiURL string) string {
+	apiURL = strings.TrimRight(strings.TrimSpace(firstOf(apiURL, DefaultAPIURL)), "/")
+	if !strings.HasSuffix(apiURL, "/2.0") {
+		apiURL += "/2.0"
+	}
+	return apiURL
+}
+
+// Realm names the principals of an API in what is remembered of their spending.
+func Realm(apiURL string) (string, error) {
+	api, err := bitbucket.ParseOrigin(address(apiURL), true)
+	if err != nil {
+		return "", err
+	}
+	return api.Realm(), nil
 }
 
 // siteOf returns the web address that belongs to an API address, so that a client secret never goes to the vendor

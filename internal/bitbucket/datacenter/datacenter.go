@@ -30,6 +30,11 @@ type Options struct {
 	OnWait      func(until time.Time, why string)
 	Sleep       func(ctx context.Context, d time.Duration) error // between attempts; nil means really
 
+	Spending    bitbucket.Spending // where calls are counted for all processes; nil means in this client alone
+	Throttle    bitbucket.Throttle // how fast the instance is asked at most; zero fields mean no limit
+	Pacer       bitbucket.Pacer    // what keeps that pace over all processes; nil means this client alone
+	Interactive bool               // a person waits: the hours of the throttle do not hold
+
 	AllowHTTP      bool // send credentials over plain http to other machines
 	NoPullRequests bool // the connection does not read pull requests
 }
@@ -40,6 +45,10 @@ type Client struct {
 	keys keys
 	base string // URL of the web interface
 	want []string
+	// creds are the credentials that are used for reading, each once.
+	creds []bitbucket.Credential
+
+	noPullRequests bool
 
 	who identities
 
@@ -69,25 +78,34 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	var creds []bitbucket.Credential
 	for _, c := range o.Credentials {
-		switch c.Kind {
-		case bitbucket.OAuth, bitbucket.APIToken:
+		if c.Kind == bitbucket.OAuth || c.Kind == bitbucket.APIToken {
 			return nil, fault.New(fault.Invalid, "Bitbucket Data Center has no credentials of kind %s", c.Kind).
 				With("use an HTTP access token (--token) or a user name and password (--username, --password)")
+		}
+		known := slices.ContainsFunc(creds, func(k bitbucket.Credential) bool { return k.Principal() == c.Principal() })
+		if !known && (c.Role == bitbucket.RoleAny || c.Role == bitbucket.RoleData) {
+			creds = append(creds, c)
 		}
 	}
 	core, err := bitbucket.New(bitbucket.Options{
 		API: api, Credentials: o.Credentials, Connection: o.Connection, Version: o.Version, HTTP: o.HTTP,
 		Now: o.Now, Sleep: o.Sleep, NoWait: o.NoWait, OnWait: o.OnWait,
+		Realm: Realm(o.Instance), Spending: o.Spending, Throttle: o.Throttle, Pacer: o.Pacer, Interactive: o.Interactive,
+		Confirm: confirm,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &Client{
-		core: core, keys: keys{o.Instance}, base: base, want: want,
-		listed: map[string]bool{}, paths: map[string]place{}, sees: map[string]map[string]bool{},
+		core: core, keys: keys{o.Instance}, base: base, want: want, creds: creds, noPullRequests: o.NoPullRequests,
+		who: identities{verdicts: map[string]verdict{}}, listed: map[string]bool{}, paths: map[string]place{}, sees: map[string]map[string]bool{},
 	}, nil
 }
+
+// Realm names the principals of an instance in what is remembered of their spending.
+func Realm(instance string) string { return "dc:" + instance }
 
 // Calls returns how many API requests were sent, retries included.
 func (c *Client) Calls() int64 { return c.core.Calls() }
