@@ -23,7 +23,7 @@ func TestDataCenterConformsToTheVendorsDocument(t *testing.T) {
 	for _, version := range dcVersions() {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
-			_, base := start(t, sandbox.Options{Repositories: 40, PullRequests: 400, Users: 40, DCVersion: version})
+			_, base := start(t, sandbox.Options{Repositories: 24, PullRequests: 200, Users: 20, DCVersion: version})
 			v := &validator{T: t, doc: doc, base: base + "/dc"}
 			v.everything(version)
 			if v.checked < 200 {
@@ -174,7 +174,7 @@ func (v *validator) repository(one string, r object) {
 		v.all(one+"/commits?limit=40", token)
 	}
 	for i, p := range v.all(one+"/pull-requests?state=ALL&limit=100&withAttributes=false&withProperties=false", token) {
-		if i > 6 {
+		if i > 3 {
 			break
 		}
 		pr := one + "/pull-requests/" + strconv.Itoa(int(p["id"].(float64)))

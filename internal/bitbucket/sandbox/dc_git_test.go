@@ -113,7 +113,11 @@ func TestDataCenterGitCredentials(t *testing.T) {
 	add(sandbox.DCCredential{Name: "dead", Token: "dead", User: "robot-3", Revoked: true})
 	bearer := func(name, token string, args ...string) (string, error) {
 		remote := strings.Replace(dcCloneURL(web, name, "", ""), ":@", "", 1)
-		return tryGit(t, "", append([]string{"-c", "http.extraHeader=Authorization: Bearer " + token}, append(args, remote)...)...)
+		args = append(args, remote)
+		if args[0] == "push" {
+			args = append(args, "HEAD:refs/heads/try") // whatever is checked out where the test runs
+		}
+		return tryGit(t, "", append([]string{"-c", "http.extraHeader=Authorization: Bearer " + token}, args...)...)
 	}
 	for _, c := range []struct {
 		what, token, name string

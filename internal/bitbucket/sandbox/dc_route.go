@@ -88,7 +88,7 @@ func dcUnknown(c *call) *failure {
 // canonical rewrites the version 1.0 of a module to latest (FACTS 105), and the repositories below a user to those of
 // the personal project (FACTS 125).
 func canonical(path string) string {
-	for _, module := range []string{"/rest/api", "/rest/build-status", "/rest/oauth2"} {
+	for _, module := range []string{"/rest/api", "/rest/oauth2"} {
 		if rest, ok := strings.CutPrefix(path, module+"/1.0/"); ok {
 			path = module + "/latest/" + rest
 		}

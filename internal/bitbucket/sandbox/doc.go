@@ -1,7 +1,8 @@
 // Package sandbox is a stateful look-alike of Bitbucket, for tests and for people who want to try Windlass without an
-// account. It serves Bitbucket Cloud: REST 2.0 and the remnant of 1.0, the OAuth token endpoint, and git over HTTP
-// with real objects whose hashes are those that REST shows. It shares no code with the packages that talk to
-// Bitbucket, so that both cannot be wrong in the same way.
+// account. It serves Bitbucket Cloud (REST 2.0 and the remnant of 1.0, the OAuth token endpoint) and Bitbucket Data
+// Center (REST in the versions that Options.DCVersion names, OAuth 2.0), and git with real objects whose hashes are
+// those that REST shows. It shares no code with the packages that talk to Bitbucket, so that both cannot be wrong in the
+// same way.
 //
 // # What there is
 //
@@ -12,12 +13,24 @@
 //	access tokens      sandbox-cloud-token, sandbox-cloud-token-2, … -9 (of workspace acme)
 //	API token          admin@acme.example / sandbox-api-token
 //
+// Data Center is made when it is first asked for. Its people are those of the Cloud, with the same names and addresses;
+// its projects, repositories and pull requests are its own, as many again. Some repositories are archived, and some
+// belong to personal projects, forks among them.
+//
+//	administrator       admin / sandbox-password
+//	HTTP access tokens  sandbox-token of admin; sandbox-token-2 of robot-2, … -9 (passwords sandbox-password-2, …)
+//	project token       project-token-{KEY} of the first project
+//	repository token    repository-token of the first repository that is not empty
+//	incoming link       sandbox-client / sandbox-client-secret
+//
 // # Where
 //
 //	/cloud/2.0/…  /2.0/…  /api/2.0/…                     REST
 //	/cloud/1.0/groups/{workspace}  (also /1.0, /api/1.0)  groups
 //	/cloud/site/oauth2/access_token  (also /site/…)       tokens
 //	/cloud/{workspace}/{repo}.git  (also /{workspace}/…)  git
+//	/dc/rest/api/latest/…  (also 1.0)                     REST of Data Center
+//	/dc/rest/oauth2/latest/authorize, …/token             OAuth 2.0 of Data Center
 //	/dc/scm/{key}/{slug}.git  (also /dc/scm/~{user}/…)    git of Data Center
 //	/sandbox/…                                            control
 //
@@ -56,4 +69,23 @@
 //	/sandbox/fault/add          Fault; answers {"id": n}
 //	/sandbox/fault/remove       {"id"}; answers {"hit": n}
 //	/sandbox/fault/clear        {}
+//
+// What happens on Data Center is below /sandbox/dc/. Repositories are written "KEY/slug" or "~user/slug", users as the
+// name to sign in with or the e-mail address. push, open, approve, unapprove, merge, decline, update and
+// delete/pull-request are as above; needs-work is the opposite of approve.
+//
+//	/sandbox/dc/create/project     DCProjectSpec; answers {"id": n}
+//	/sandbox/dc/delete/project     {"project"}
+//	/sandbox/dc/create/repository  DCRepositorySpec; answers {"id": n}
+//	/sandbox/dc/rename/repository  {"repository", "name"}
+//	/sandbox/dc/move/repository    {"repository", "project"}
+//	/sandbox/dc/archive/repository {"repository", "archived"}
+//	/sandbox/dc/delete/repository  {"repository"}
+//	/sandbox/dc/create/user        {"user", "name", "email"}; answers {"id": n}
+//	/sandbox/dc/delete/user        {"user"}
+//	/sandbox/dc/solve-captcha      {"user"}
+//	/sandbox/dc/credential/add     DCCredential
+//	/sandbox/dc/credential/edit    {"name", …}: the keys of DCCredential to change
+//
+// Faults hold for both; the path of one that is meant for Data Center begins with /dc/rest, as it is called.
 package sandbox
