@@ -176,10 +176,6 @@ func TestDataCenterSSHKeys(t *testing.T) {
 	cloud := privateRepositories(t, web)[0]
 	private, public := newKey(t, 2)
 	useKey(t, s, private)
-	ls := func(name string) error {
-		_, err := tryGit(t, "", "ls-remote", base+"/"+strings.ToLower(name)+".git")
-		return err
-	}
 	check := func(what string, k sandbox.SSHKey, reached ...bool) {
 		t.Helper()
 		k.Name, k.Key = "k", public
@@ -187,8 +183,8 @@ func TestDataCenterSSHKeys(t *testing.T) {
 			t.Fatalf("%s: %v", what, err)
 		}
 		for i, name := range []string{names[0], names[1], cloud} {
-			if err := ls(name); (err == nil) != reached[i] {
-				t.Errorf("%s: %s: %v, want reached = %v", what, name, err, reached[i])
+			if got := reaches(t, s, private, strings.ToLower(name)); got != reached[i] {
+				t.Errorf("%s: %s: reached = %v, want %v", what, name, got, reached[i])
 			}
 		}
 		if k.ReadOnly {

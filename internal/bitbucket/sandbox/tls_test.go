@@ -111,6 +111,23 @@ func TestBehindATLSProxyAtAPath(t *testing.T) {
 	if _, second := ask(t, c, page["next"].(string)); len(second["values"].([]any)) != 1 {
 		t.Error("the second page is empty")
 	}
+	properties := base + "/dc/rest/api/latest/application-properties"
+	if status, _ := ask(t, c, properties); status != http.StatusUnauthorized { // the token is of the Cloud
+		t.Errorf("%s answers %d with a token that it does not know", properties, status)
+	}
+	resp, err := c.Get(base + "/dc/rest/api/latest/projects?limit=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var projects object
+	if err := json.NewDecoder(resp.Body).Decode(&projects); err != nil {
+		t.Fatal(err)
+	}
+	self := at(projects["values"].([]any)[0], "links.self").([]any)[0]
+	if href := at(self, "href").(string); !strings.HasPrefix(href, "https://bitbucket.corp.example/dc/projects/") {
+		t.Errorf("links.self of a project is %s, want Bitbucket's own base URL", href)
+	}
 	outside := strings.TrimSuffix(base, "/bb")
 	for _, path := range []string{"/cloud/2.0/user", "/bbb/cloud/2.0/user", "/bb"} {
 		if status, _ := ask(t, c, outside+path); status != http.StatusNotFound {
