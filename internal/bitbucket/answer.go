@@ -219,6 +219,9 @@ func (c *Client) explain(cred Credential, method, target string, a answer) error
 	case a.html:
 		return fault.Wrap(cause, fault.Unavailable, "%s was answered by %s with status %d and a web page instead of Bitbucket's JSON", at, c.api.Host(), a.status).
 			With("a proxy or login page answers in its place: check the URL of the connection and the proxy settings")
+	case captcha(a):
+		return fault.Wrap(cause, fault.Unauthorized, "Bitbucket wants a CAPTCHA to be solved before it accepts %s again, since logins failed too often", cred.Name()).
+			With("log in to Bitbucket's web interface as that user once, and check that the stored password is right: windlass connection credential add %s", c.conn)
 	case a.status == http.StatusUnauthorized:
 		return fault.Wrap(cause, fault.Unauthorized, "Bitbucket refuses %s at %s", cred.Name(), at).With("%s", c.freshCredential(cred))
 	case a.status == http.StatusForbidden && len(cause.Required) > 0:
@@ -310,13 +313,21 @@ func (c *Client) freshCredential(cred Credential) string {
 		return fmt.Sprintf("the OAuth consumer may have been removed or reset: check it under Workspace settings > OAuth consumers, then store it again: windlass connection credential add %s", c.conn)
 	case APIToken:
 		return fmt.Sprintf("API tokens expire after a year at most and need scopes: make a new one in the Atlassian account, then: windlass connection credential add %s", c.conn)
+	case Basic:
+		return fmt.Sprintf("check user name and password, then store them again: windlass connection credential add %s", c.conn)
 	default:
 		return fmt.Sprintf("it may be revoked or expired: make a new one in Bitbucket, then: windlass connection credential add %s", c.conn)
 	}
 }
 
-// text returns what an error body says, in one line: JSON errors by message and detail (FACTS 85), the rest as text
-// (FACTS 86).
+// captcha reports whether a refusal asks for a CAPTCHA, which a Data Center does after several failed logins (FACTS 119).
+func captcha(a answer) bool {
+	return (a.status == http.StatusUnauthorized || a.status == http.StatusForbidden) &&
+		strings.Contains(a.header.Get("X-Authentication-Denied-Reason"), "CAPTCHA")
+}
+
+// text returns what an error body says, in one line: JSON errors of Cloud by message and detail (FACTS 85), those of
+// Data Center by the messages of their list (FACTS 139), the rest as text (FACTS 86).
 func (a answer) text() string {
 	if a.html {
 		return "web page" + title(a.body)
@@ -324,10 +335,20 @@ func (a answer) text() string {
 	if !a.body.IsObject() {
 		return oneLine(strings.ToValidUTF8(string(a.body), "\uFFFD"))
 	}
-	message, ok := a.body.Get("error", "message").Text()
-	if !ok {
-		if message, ok = a.body.Get("error_description").Text(); !ok {
-			message, _ = a.body.Get("error").Text()
+	var messages []string
+	a.body.Get("errors").Elements(func(e JSON) {
+		if m, ok := e.Get("message").Text(); ok && !slices.Contains(messages, m) {
+			messages = append(messages, m)
+		}
+	})
+	if len(messages) > 0 {
+		return oneLine(strings.Join(messages, " "))
+	}
+	message := ""
+	for _, path := range [][]string{{"error", "message"}, {"error_description"}, {"error"}, {"message"}} {
+		if m, ok := a.body.Get(path...).Text(); ok {
+			message = m
+			break
 		}
 	}
 	if detail, ok := a.body.Get("error", "detail").Text(); ok && detail != message {

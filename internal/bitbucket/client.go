@@ -246,7 +246,7 @@ func (c *Client) ask(ctx context.Context, p *principal, r Request) (*Response, e
 		}
 		err = c.explain(l.cred, http.MethodGet, target, a)
 		if fault.Is(err, fault.Unauthorized) {
-			if err = c.refused(ctx, p, l, r, err); err == nil {
+			if err = c.refused(ctx, p, l, r, target, err); err == nil {
 				attempt-- // with its other credential
 				continue
 			}
@@ -263,12 +263,12 @@ func (c *Client) ask(ctx context.Context, p *principal, r Request) (*Response, e
 
 // refused judges a 401: the credential is not used any more, unless it is found to be good. It returns nil where the
 // principal has another one.
-func (c *Client) refused(ctx context.Context, p *principal, l login, r Request, refusal error) error {
+func (c *Client) refused(ctx context.Context, p *principal, l login, r Request, target string, refusal error) error {
 	if c.confirm != nil && !r.Believe && StatusOf(refusal) == http.StatusUnauthorized {
 		switch err := c.confirm(ctx, c, c.idOf(p)); {
 		case err == nil:
 			answer, _ := errors.AsType[*Answer](refusal)
-			return fault.Wrap(answer, fault.Denied, "%s may not read this", sentence(l.cred.Name())).
+			return fault.Wrap(answer, fault.Denied, "%s may not read %s", sentence(l.cred.Name()), where(http.MethodGet, target)).
 				With("give it access in Bitbucket, or leave this out")
 		case !fault.Is(err, fault.Unauthorized):
 			return err // nothing can be judged

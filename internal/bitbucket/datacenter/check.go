@@ -29,28 +29,20 @@ func (c *Client) Check(ctx context.Context, projects []string) (bitbucket.Report
 	if len(wanted) == 0 {
 		wanted = c.want
 	}
-	valid := 0
-	for _, p := range c.core.Principals() {
-		cred := c.core.Credential(p)
-		cr := bitbucket.CredentialReport{Principal: p, Name: cred.Name(), Role: cred.Role, Kind: cred.Kind}
-		resp, err := c.core.AskOne(ctx, p, properties)
-		if err == nil {
-			err = c.meet(p, resp)
+	if err := c.identify(ctx); err != nil && !fault.Is(err, fault.Unauthorized) {
+		return report, err // nothing can be judged
+	}
+	valid := false
+	for _, cred := range c.creds {
+		cr := c.verdict(cred)
+		valid = valid || cr.Valid
+		if cr.err != nil {
+			note(cr.err)
 		}
-		switch {
-		case err == nil:
-			cr.Valid, cr.Account = true, userOf(resp.Header)
-			valid++
-		case bitbucket.Refused(err):
-			cr.Problem, cr.Remedy = err.Error(), fault.RemedyOf(err)
-			note(err)
-		default:
-			return report, err // nothing can be judged
-		}
-		report.Credentials = append(report.Credentials, cr)
+		report.Credentials = append(report.Credentials, cr.CredentialReport)
 	}
 	for _, w := range wanted {
-		if valid == 0 {
+		if !valid {
 			break
 		}
 		wr := bitbucket.WorkspaceReport{Wanted: w}
@@ -71,6 +63,28 @@ func (c *Client) Check(ctx context.Context, projects []string) (bitbucket.Report
 		report.Workspaces = append(report.Workspaces, wr)
 	}
 	return report, first
+}
+
+type judged struct {
+	bitbucket.CredentialReport
+	err error
+}
+
+// verdict reports what was found out about a credential.
+func (c *Client) verdict(cred bitbucket.Credential) judged {
+	c.who.mu.Lock()
+	v := c.who.verdicts[cred.Principal()]
+	c.who.mu.Unlock()
+	cr := bitbucket.CredentialReport{Principal: cred.Principal(), Name: cred.Name(), Role: cred.Role, Kind: cred.Kind}
+	if v.err != nil {
+		cr.Problem, cr.Remedy = v.err.Error(), fault.RemedyOf(v.err)
+		return judged{cr, v.err}
+	}
+	cr.Valid, cr.Account = true, v.user
+	if v.user != "" {
+		cr.Principal = "user:" + v.user
+	}
+	return judged{cr, nil}
 }
 
 func unknownProject(wanted string, near []string) error {

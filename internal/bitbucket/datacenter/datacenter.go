@@ -53,6 +53,7 @@ type Client struct {
 	who identities
 
 	mu     sync.Mutex
+	found  map[string]foundProject    // by wanted key: what Projects read
 	listed map[string]bool            // keys of the projects that Projects listed
 	paths  map[string]place           // by graph key of the repository: where it was last seen
 	sees   map[string]map[string]bool // principal → graph keys of the repositories it listed; only with several principals
@@ -100,7 +101,8 @@ func New(o Options) (*Client, error) {
 	}
 	return &Client{
 		core: core, keys: keys{o.Instance}, base: base, want: want, creds: creds, noPullRequests: o.NoPullRequests,
-		who: identities{verdicts: map[string]verdict{}}, listed: map[string]bool{}, paths: map[string]place{}, sees: map[string]map[string]bool{},
+		who: identities{verdicts: map[string]verdict{}}, found: map[string]foundProject{}, listed: map[string]bool{},
+		paths: map[string]place{}, sees: map[string]map[string]bool{},
 	}, nil
 }
 

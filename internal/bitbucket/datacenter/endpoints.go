@@ -137,10 +137,26 @@ func (c *Client) project(ctx context.Context, key string) (foundProject, error) 
 // wanted reads a project that the connection names, and says what is like it where there is none.
 func (c *Client) wanted(ctx context.Context, key string) (foundProject, error) {
 	p, err := c.project(ctx, key)
-	if fault.Is(err, fault.NotFound) {
+	switch {
+	case fault.Is(err, fault.NotFound):
 		err = unknownProject(key, c.near(ctx, key))
+	case err == nil:
+		c.mu.Lock()
+		c.found[key] = p
+		c.mu.Unlock()
 	}
 	return p, err
+}
+
+// foundBefore returns a wanted project that Projects has read, or reads it.
+func (c *Client) foundBefore(ctx context.Context, key string) (foundProject, error) {
+	c.mu.Lock()
+	p, ok := c.found[key]
+	c.mu.Unlock()
+	if ok {
+		return p, nil
+	}
+	return c.wanted(ctx, key)
 }
 
 func (c *Client) keepProject(o graph.Object) {
@@ -159,7 +175,7 @@ func (c *Client) Repositories(ctx context.Context, yield func(bitbucket.Page) er
 	}
 	var first error
 	for _, key := range c.want {
-		p, err := c.wanted(ctx, key)
+		p, err := c.foundBefore(ctx, key)
 		if err == nil {
 			err = c.repositories(ctx, c.projectRepositories(p), p.key, yield)
 		}

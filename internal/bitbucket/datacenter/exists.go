@@ -26,11 +26,11 @@ func (c *Client) Exists(ctx context.Context, ref bitbucket.Ref) (bitbucket.Prese
 		return bitbucket.Present, nil
 	case graph.TypeProject:
 		if id := c.keys.number(ref.Key, "project"); id != "" && ref.Project != "" {
-			return c.ask(ctx, ref, projectsPath+"/"+url.PathEscape(ref.Project), matches(id))
+			return c.lookUp(ctx, ref, projectsPath+"/"+url.PathEscape(ref.Project), matches(id))
 		}
 	case graph.TypeUser:
 		if id := c.keys.number(ref.Key, "user"); id != "" && ref.Slug != "" {
-			return c.ask(ctx, ref, "/api/latest/users/"+url.PathEscape(ref.Slug), matches(id))
+			return c.lookUp(ctx, ref, "/api/latest/users/"+url.PathEscape(ref.Slug), matches(id))
 		}
 	case graph.TypeRepo:
 		if id := c.keys.number(ref.Key, "repo"); id != "" {
@@ -76,7 +76,7 @@ func (c *Client) repository(ctx context.Context, ref bitbucket.Ref, key, id stri
 	at := c.where(key, ref)
 	if at.project != "" && at.slug != "" {
 		var err error
-		if verdict, err = c.ask(ctx, ref, repoPath(at), matches(id)); err != nil || verdict != bitbucket.Gone {
+		if verdict, err = c.lookUp(ctx, ref, repoPath(at), matches(id)); err != nil || verdict != bitbucket.Gone {
 			return verdict, err
 		}
 	}
@@ -124,7 +124,7 @@ func (c *Client) pullRequest(ctx context.Context, ref bitbucket.Ref, repo, id, n
 	for moved := false; ; {
 		at := c.where(repo, ref)
 		if at.project != "" && at.slug != "" {
-			verdict, err := c.ask(ctx, ref, repoPath(at)+"/pull-requests/"+number, is)
+			verdict, err := c.lookUp(ctx, ref, repoPath(at)+"/pull-requests/"+number, is)
 			if err != nil || verdict != bitbucket.Gone || moved {
 				return verdict, err
 			}
@@ -142,8 +142,8 @@ func (c *Client) pullRequest(ctx context.Context, ref bitbucket.Ref, repo, id, n
 	}
 }
 
-// ask reads one path as every principal that may see it, until one does.
-func (c *Client) ask(ctx context.Context, ref bitbucket.Ref, path string, is func(bitbucket.JSON) bool) (bitbucket.Presence, error) {
+// lookUp reads one path as every principal that may see it, until one does.
+func (c *Client) lookUp(ctx context.Context, ref bitbucket.Ref, path string, is func(bitbucket.JSON) bool) (bitbucket.Presence, error) {
 	verdict := bitbucket.Gone
 	asked := 0
 	var last error

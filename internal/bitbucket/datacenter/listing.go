@@ -42,7 +42,7 @@ func (c *Client) list(ctx context.Context, l listing, yield func(bitbucket.Page)
 	return c.core.List(ctx, bitbucket.Listing{
 		What: l.what, First: l.step(0, l.limit), Attempts: l.attempts, MaxEmpty: maxEmpty, May: l.may,
 		Read: func(at bitbucket.Step, resp *bitbucket.Response) (bitbucket.Envelope, error) {
-			if err := c.loggedIn(l, resp); err != nil {
+			if err := c.loggedIn(l.what, resp); err != nil {
 				return bitbucket.Envelope{}, err
 			}
 			return l.read(at, resp.Body)
@@ -105,21 +105,6 @@ func (l listing) read(at bitbucket.Step, body bitbucket.JSON) (bitbucket.Envelop
 func (l listing) broken(format string, args ...any) error {
 	return fault.New(fault.Unavailable, "a page of %s %s", l.what, fmt.Sprintf(format, args...)).
 		With("a cache or proxy between here and Bitbucket may answer old pages; what was read so far is kept")
-}
-
-// loggedIn refuses an answer that was given to nobody in particular: it would hold only what is public, and everything
-// else would look deleted.
-func (c *Client) loggedIn(l listing, resp *bitbucket.Response) error {
-	if userOf(resp.Header) != "" {
-		return nil
-	}
-	c.who.mu.Lock()
-	defer c.who.mu.Unlock()
-	if c.who.asked[resp.Principal].user == "" {
-		return nil // nothing is known of who it was before
-	}
-	return fault.New(fault.Unavailable, "%s were answered as if nobody had logged in with %s", l.what, c.core.Credential(resp.Principal).Name()).
-		With("a cache or proxy may drop the Authorization header or answer for another user; what was read so far is kept")
 }
 
 // identityOf returns what tells one element of a page from another, as text.

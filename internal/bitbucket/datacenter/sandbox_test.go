@@ -1,0 +1,615 @@
+package datacenter_test
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/windlass-hq/windlass/internal/bitbucket"
+	"github.com/windlass-hq/windlass/internal/bitbucket/datacenter"
+	"github.com/windlass-hq/windlass/internal/bitbucket/sandbox"
+	"github.com/windlass-hq/windlass/internal/fault"
+	"github.com/windlass-hq/windlass/internal/graph"
+)
+
+func box(t *testing.T, o sandbox.Options) *sandbox.Sandbox {
+	t.Helper()
+	o.TempDir = t.TempDir()
+	s, err := sandbox.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+var (
+	adminToken    = bitbucket.Credential{Kind: bitbucket.Token, Secret: "sandbox-token"}
+	robotToken    = bitbucket.Credential{Kind: bitbucket.Token, Secret: "sandbox-token-2"}
+	adminPassword = bitbucket.Credential{Kind: bitbucket.Basic, Identity: "admin", Secret: "sandbox-password"}
+)
+
+// openBox returns a client of the sandbox's Data Center side.
+func openBox(t *testing.T, h http.Handler, change ...func(*datacenter.Options)) *datacenter.Client {
+	t.Helper()
+	first := func(o *datacenter.Options) {
+		o.URL, o.Credentials = "http://localhost:7990/dc", []bitbucket.Credential{adminToken}
+	}
+	return openIn(t, h, append([]func(*datacenter.Options){first}, change...)...)
+}
+
+// seen is a whole walk: entities and relationships by key.
+type seen struct {
+	entities map[string]graph.Entity
+	edges    map[string]graph.Properties
+	repos    []bitbucket.RepoRef
+	odd      []bitbucket.Odd
+	calls    int // for everything
+	prCalls  int
+}
+
+func (s *seen) keep(objects []graph.Object, met bool) {
+	for _, o := range objects {
+		if _, known := s.entities[o.Entity.Key]; known && met {
+			continue
+		}
+		s.entities[o.Entity.Key] = o.Entity
+		for _, r := range o.Relationships {
+			s.edges[r.Key()] = r.Properties
+		}
+	}
+}
+
+// walk reads everything of a connection.
+func walk(t *testing.T, c *datacenter.Client) (seen, error) {
+	t.Helper()
+	s := seen{entities: map[string]graph.Entity{}, edges: map[string]graph.Properties{}}
+	add := func(p bitbucket.Page) error {
+		s.keep(p.Objects, false)
+		s.keep(p.Met, true)
+		s.repos = append(s.repos, p.Repos...)
+		s.odd = append(s.odd, p.Odd...)
+		return nil
+	}
+	ctx := t.Context()
+	before := c.Calls()
+	in, err := c.Instance(ctx)
+	if err != nil {
+		return s, err
+	}
+	_ = add(in.Page)
+	for _, list := range []func() error{
+		func() error { return c.Projects(ctx, add) },
+		func() error { return c.Users(ctx, add) },
+		func() error { return c.Repositories(ctx, add) },
+	} {
+		if err := list(); err != nil {
+			return s, err
+		}
+	}
+	beforePRs := c.Calls()
+	for _, r := range s.repos {
+		if err := c.PullRequests(ctx, r, add); err != nil {
+			return s, err
+		}
+	}
+	s.calls, s.prCalls = int(c.Calls()-before), int(c.Calls()-beforePRs)
+	return s, nil
+}
+
+// oracle reads the same instance its own way: with encoding/json, small pages and one request per pull request.
+type oracle struct {
+	t       *testing.T
+	handler http.Handler
+	token   string
+}
+
+func (o oracle) get(path string) map[string]any {
+	o.t.Helper()
+	req := httptest.NewRequest(http.MethodGet, "http://localhost:7990/dc/rest/api/1.0"+path, nil)
+	req.Header.Set("Authorization", "Bearer "+cmp.Or(o.token, "sandbox-token"))
+	rec := httptest.NewRecorder()
+	o.handler.ServeHTTP(rec, req)
+	body, _ := io.ReadAll(rec.Body)
+	var v map[string]any
+	if err := json.Unmarshal(body, &v); err != nil || rec.Code != 200 {
+		o.t.Fatalf("%s: %d %v %.200s", path, rec.Code, err, body)
+	}
+	return v
+}
+
+func (o oracle) all(path string) (out []map[string]any) {
+	for start := 0.0; ; {
+		page := o.get(fmt.Sprintf("%s&start=%.0f", path, start))
+		for _, v := range page["values"].([]any) {
+			out = append(out, v.(map[string]any))
+		}
+		if page["isLastPage"] == true {
+			return out
+		}
+		start = page["nextPageStart"].(float64)
+	}
+}
+
+func key(kind string, v any) string {
+	m, _ := v.(map[string]any)
+	return fmt.Sprintf("dc:i1:%s:%.0f", kind, m["id"])
+}
+
+// graph returns the keys and the edges that there should be. Only repositories of the wanted projects are in it, where
+// there are any.
+func (o oracle) graph(wanted ...string) (keys map[string]string, edges map[string]bool) {
+	keys, edges = map[string]string{"dc:i1": graph.TypeInstance}, map[string]bool{}
+	user := func(v any) string {
+		k := key("user", v)
+		keys[k] = graph.TypeUser
+		return k
+	}
+	project := func(p any) {
+		keys[key("project", p)] = graph.TypeProject
+		edges["dc:i1|OWNS|"+key("project", p)] = true
+		if owner := p.(map[string]any)["owner"]; owner != nil {
+			user(owner)
+		}
+	}
+	for _, u := range o.all("/users?limit=7") {
+		edges["dc:i1|HAS|"+user(u)] = true
+	}
+	for _, p := range o.all("/projects?limit=3") {
+		if len(wanted) == 0 || slices.Contains(wanted, p["key"].(string)) {
+			project(p)
+		}
+	}
+	for _, r := range o.all("/repos?limit=7&archived=ALL") {
+		in := r["project"].(map[string]any)
+		if len(wanted) > 0 && !slices.Contains(wanted, in["key"].(string)) {
+			continue
+		}
+		project(in)
+		repo := key("repo", r)
+		keys[repo] = graph.TypeRepo
+		edges["dc:i1|OWNS|"+repo] = true
+		edges[key("project", in)+"|HAS|"+repo] = true
+		base := fmt.Sprintf("/projects/%s/repos/%s/pull-requests", in["key"], r["slug"])
+		for _, state := range []string{"OPEN", "MERGED", "DECLINED"} {
+			for _, short := range o.all(base + "?limit=9&order=OLDEST&state=" + state) {
+				o.pullRequest(repo, o.get(fmt.Sprintf("%s/%.0f", base, short["id"])), keys, edges, user)
+			}
+		}
+	}
+	return keys, edges
+}
+
+func (o oracle) pullRequest(repo string, p map[string]any, keys map[string]string, edges map[string]bool, user func(any) string) {
+	pr := fmt.Sprintf("%s:pr:%.0f", repo, p["id"])
+	keys[pr] = graph.TypePullRequest
+	edges[repo+"|HAS|"+pr] = true
+	author := ""
+	if a, _ := p["author"].(map[string]any); a != nil && a["user"] != nil {
+		author = user(a["user"])
+		edges[author+"|OPENED|"+pr] = true
+	}
+	for _, list := range []string{"reviewers", "participants"} {
+		for _, v := range p[list].([]any) {
+			part := v.(map[string]any)
+			who := user(part["user"])
+			if list == "reviewers" || who != author || part["status"] != "UNAPPROVED" {
+				edges[who+"|REVIEWED|"+pr] = true
+			}
+			if part["approved"] == true {
+				edges[who+"|APPROVED|"+pr] = true
+			}
+		}
+	}
+}
+
+func compare(t *testing.T, got seen, wantKeys map[string]string, wantEdges map[string]bool) {
+	t.Helper()
+	keys, edges := map[string]string{}, map[string]bool{}
+	var objects []graph.Object
+	for k, e := range got.entities {
+		keys[k] = e.Type
+		objects = append(objects, graph.Object{Entity: e})
+	}
+	checkDeclared(t, objects)
+	for k := range got.edges {
+		edges[k] = true
+	}
+	if diff := gocmp.Diff(wantKeys, keys); diff != "" {
+		t.Errorf("entities (-want +got):\n%s", diff)
+	}
+	if diff := gocmp.Diff(wantEdges, edges); diff != "" {
+		t.Errorf("relationships (-want +got):\n%s", diff)
+	}
+	if len(got.odd) > 0 {
+		t.Errorf("odd: %v", got.odd)
+	}
+}
+
+// budget returns the calls that the pull requests of a walk may take at a page size.
+func (s seen) budget(size int) int {
+	perRepo := map[string]int{}
+	for _, e := range s.entities {
+		if e.Type == graph.TypePullRequest {
+			perRepo[e.Home]++
+		}
+	}
+	n := 0
+	for _, r := range s.repos {
+		n += max(1, (perRepo[r.Key]+size-1)/size)
+	}
+	return n
+}
+
+// TestWholeSandbox reads sandboxes of all versions, in every way of logging in, and compares each entity and
+// relationship with what an independent reader computes, the calls with their budget, and every property with the
+// declared model.
+func TestWholeSandbox(t *testing.T) {
+	for _, version := range []string{"7.6", "7.21", "8.9", "9.4", "10.0"} {
+		s := box(t, sandbox.Options{
+			Repositories: 23, PullRequests: 260, Users: 17, Seed: 7, DCVersion: version, DCISODates: version == "10.0",
+			Limits: sandbox.Limits{DCPage: 40},
+		})
+		o := oracle{t: t, handler: s.Handler()}
+		wantKeys, wantEdges := o.graph()
+		for name, change := range map[string]func(*datacenter.Options){
+			"token":          with(adminToken),
+			"password":       with(adminPassword),
+			"token as Basic": with(bitbucket.Credential{Kind: bitbucket.Basic, Identity: "admin", Secret: "sandbox-token"}),
+			"two users":      with(adminToken, robotToken),
+			"one user twice": with(adminToken, adminPassword),
+			"page as URL":    func(o *datacenter.Options) { o.URL += "/projects/ENG?x=1#y" },
+		} {
+			t.Run(version+" "+name, func(t *testing.T) {
+				c := openBox(t, s.Handler(), change)
+				if report, err := c.Check(t.Context(), nil); err != nil {
+					t.Errorf("Check: %v (%+v)", err, report)
+				}
+				got, err := walk(t, c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				compare(t, got, wantKeys, wantEdges)
+				if want := got.budget(40); got.prCalls != want {
+					t.Errorf("pull requests took %d calls, budget %d", got.prCalls, want)
+				}
+				if constant := got.calls - got.prCalls; constant > 8 {
+					t.Errorf("%d calls beside those for pull requests", constant)
+				}
+				checkTimes(t, got)
+			})
+		}
+	}
+}
+
+// checkTimes tests that times were read in either form.
+func checkTimes(t *testing.T, s seen) {
+	t.Helper()
+	n := 0
+	for k, e := range s.entities {
+		if e.Type != graph.TypePullRequest {
+			continue
+		}
+		created, _ := e.Properties["createdOn"].(int64)
+		closed, _ := e.Properties["closedOn"].(int64)
+		if n++; created < 1e12 || e.Revision < created || (closed >= created) == (e.Properties["open"] == true) {
+			t.Errorf("%s: created %d, updated %d, closed %d", k, created, e.Revision, closed)
+		}
+	}
+	if n == 0 {
+		t.Error("no pull request")
+	}
+}
+
+// TestSandboxHasWhatMatters makes sure that the walk of TestWholeSandbox meets the odd corners of a real instance.
+func TestSandboxHasWhatMatters(t *testing.T) {
+	s := box(t, sandbox.Options{Repositories: 60, PullRequests: 600, Users: 40, Seed: 3})
+	got, err := walk(t, openBox(t, s.Handler()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := map[string]int{}
+	for _, e := range got.entities {
+		p := e.Properties
+		for what, is := range map[string]bool{
+			"archived":           p["archived"] == true,
+			"fork":               e.Type == graph.TypeRepo && p["isFork"] == true,
+			"personal project":   p["projectType"] == "PERSONAL",
+			"public":             e.Type == graph.TypeRepo && p["public"] == true,
+			"gone user":          e.Type == graph.TypeUser && p["active"] == false,
+			"draft":              p["draft"] == true,
+			"merged":             p["merged"] == true,
+			"no description":     e.Type == graph.TypePullRequest && p["description"] == nil,
+			"source is gone":     e.Type == graph.TypePullRequest && p["sourceRepoId"] == nil,
+			"changes requested":  false,
+			"name is no slug":    e.Type == graph.TypeUser && p["username"] != p["slug"],
+			"repository of user": strings.HasPrefix(fmt.Sprint(p["fullName"]), "~"),
+		} {
+			if is {
+				count[what]++
+			}
+		}
+	}
+	revisions, states := 0, map[any]int{}
+	for k, p := range got.edges {
+		if strings.Contains(k, "|APPROVED|") && p["revision"] != nil {
+			revisions++
+		}
+		states[p["state"]]++
+	}
+	for _, what := range []string{"archived", "fork", "personal project", "public", "gone user", "draft", "merged", "no description", "name is no slug", "repository of user"} {
+		if count[what] == 0 {
+			t.Errorf("no %s among %v", what, count)
+		}
+	}
+	if revisions == 0 || states["approved"] == 0 || states["changes_requested"] == 0 {
+		t.Errorf("%d approvals of a revision, states %v", revisions, states)
+	}
+}
+
+// TestChosenProjects reads two projects only, one of them personal, on versions before and since the filter.
+func TestChosenProjects(t *testing.T) {
+	for _, version := range []string{"7.6", "8.9", "10.0"} {
+		t.Run(version, func(t *testing.T) {
+			s := box(t, sandbox.Options{Repositories: 40, PullRequests: 100, Users: 20, DCVersion: version})
+			all, err := walk(t, openBox(t, s.Handler()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var normal, personal string
+			archived := 0
+			for _, r := range all.repos {
+				switch is := all.entities[r.Key].Properties["archived"] == true; {
+				case strings.HasPrefix(r.Project, "~"):
+					personal = r.Project
+				case is || normal == "":
+					normal = r.Project
+				}
+			}
+			for _, r := range all.repos {
+				if r.Project == normal && all.entities[r.Key].Properties["archived"] == true {
+					archived++
+				}
+			}
+			if personal == "" || version != "7.6" && archived == 0 {
+				t.Fatalf("no repository to look at: %q, %q, %d", normal, personal, archived)
+			}
+			wantKeys, wantEdges := oracle{t: t, handler: s.Handler()}.graph(normal, personal)
+			got, err := walk(t, openBox(t, s.Handler(), projects(strings.ToLower(normal), personal, normal)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			compare(t, got, wantKeys, wantEdges)
+		})
+	}
+}
+
+// TestTokenOfOneProject sees only its project; beside a token of everything it takes nothing away.
+func TestTokenOfOneProject(t *testing.T) {
+	s := box(t, sandbox.Options{Repositories: 30, PullRequests: 120, Users: 20})
+	all, err := walk(t, openBox(t, s.Handler()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var private []string // projects by number of repositories that only members see
+	for _, r := range all.repos {
+		if all.entities[r.Key].Properties["public"] == false && !strings.HasPrefix(r.Project, "~") {
+			private = append(private, r.Project)
+		}
+	}
+	one := private[0]
+	err = s.DataCenter().AddCredential(sandbox.DCCredential{Name: "one", Token: "token-of-one", Projects: []string{one}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	narrow := bitbucket.Credential{Kind: bitbucket.Token, Secret: "token-of-one"}
+	some, err := walk(t, openBox(t, s.Handler(), with(narrow)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(some.repos) == 0 || len(some.repos) >= len(all.repos) {
+		t.Fatalf("the token of one project sees %d of %d repositories", len(some.repos), len(all.repos))
+	}
+	for _, r := range some.repos {
+		if e := all.entities[r.Key]; r.Project != one && e.Properties["public"] != true {
+			t.Errorf("%s is seen", r.FullName)
+		}
+	}
+	both, err := walk(t, openBox(t, s.Handler(), with(narrow, adminToken)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := slices.Sorted(maps.Keys(all.entities)), slices.Sorted(maps.Keys(both.entities)); !slices.Equal(a, b) {
+		t.Errorf("both see %d entities, the wide one %d", len(b), len(a))
+	}
+	if want := both.budget(100); both.prCalls != want {
+		t.Errorf("pull requests took %d calls, budget %d", both.prCalls, want)
+	}
+	hidden := slices.IndexFunc(all.repos, func(r bitbucket.RepoRef) bool {
+		return !slices.ContainsFunc(some.repos, func(x bitbucket.RepoRef) bool { return x.Key == r.Key })
+	})
+	r := all.repos[hidden]
+	ref := bitbucket.Ref{Type: graph.TypeRepo, Key: r.Key, Project: r.Project, Slug: r.Slug, Name: r.Name}
+	if got, err := openBox(t, s.Handler(), with(narrow)).Exists(t.Context(), ref); got != bitbucket.Hidden || err != nil {
+		t.Errorf("what the narrow one may not see: %q, %v", got, err)
+	}
+	if got, err := openBox(t, s.Handler(), with(narrow, adminToken)).Exists(t.Context(), ref); got != bitbucket.Present || err != nil {
+		t.Errorf("what only the wide one sees: %q, %v", got, err)
+	}
+}
+
+// TestExists follows objects through what may happen to them.
+func TestExists(t *testing.T) {
+	s := box(t, sandbox.Options{Repositories: 12, PullRequests: 60, Users: 12})
+	dc := s.DataCenter()
+	all, err := walk(t, openBox(t, s.Handler()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var first, second, third bitbucket.RepoRef
+	for _, r := range all.repos {
+		if all.entities[r.Key+":pr:1"].Key == "" || strings.HasPrefix(r.Project, "~") {
+			continue
+		}
+		switch {
+		case first.Key == "":
+			first = r
+		case second.Key == "":
+			second = r
+		case third.Key == "":
+			third = r
+		}
+	}
+	repo := func(r bitbucket.RepoRef) bitbucket.Ref {
+		return bitbucket.Ref{Type: graph.TypeRepo, Key: r.Key, Project: r.Project, Slug: r.Slug, Name: r.Name}
+	}
+	pr := func(r bitbucket.RepoRef, n int) bitbucket.Ref {
+		return bitbucket.Ref{Type: graph.TypePullRequest, Key: fmt.Sprintf("%s:pr:%d", r.Key, n), Project: r.Project, Slug: r.Slug, Name: r.Name}
+	}
+	var user graph.Entity
+	for _, e := range all.entities {
+		if e.Type == graph.TypeUser && e.Properties["slug"] == "admin" {
+			user = e
+		}
+	}
+	exists := func(what string, ref bitbucket.Ref, want bitbucket.Presence) {
+		t.Helper()
+		if got, err := openBox(t, s.Handler()).Exists(t.Context(), ref); got != want || err != nil {
+			t.Errorf("%s: %q, %v, want %q", what, got, err, want)
+		}
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	exists("instance", bitbucket.Ref{Type: graph.TypeInstance, Key: "dc:i1"}, bitbucket.Present)
+	exists("project", bitbucket.Ref{Type: graph.TypeProject, Key: first.ProjectKey, Project: first.Project}, bitbucket.Present)
+	exists("another project under its key", bitbucket.Ref{Type: graph.TypeProject, Key: "dc:i1:project:999999", Project: first.Project}, bitbucket.Gone)
+	exists("user", bitbucket.Ref{Type: graph.TypeUser, Key: user.Key, Slug: "admin"}, bitbucket.Present)
+	exists("no user", bitbucket.Ref{Type: graph.TypeUser, Key: "dc:i1:user:999999", Slug: "nobody"}, bitbucket.Gone)
+	exists("repository", repo(first), bitbucket.Present)
+	exists("pull request", pr(first, 1), bitbucket.Present)
+	exists("no pull request", pr(first, 99999), bitbucket.Gone)
+
+	must(dc.RenameRepository(first.Project+"/"+first.Slug, first.Name+" two"))
+	exists("renamed repository", repo(first), bitbucket.Present)
+	exists("pull request of it", pr(first, 1), bitbucket.Present)
+	exists("no pull request of it", pr(first, 99999), bitbucket.Gone)
+
+	must(dc.DeletePullRequest(second.Project+"/"+second.Slug, 1))
+	exists("deleted pull request", pr(second, 1), bitbucket.Gone)
+
+	must(dc.DeleteRepository(second.Project + "/" + second.Slug))
+	exists("deleted repository", repo(second), bitbucket.Gone)
+	exists("pull request of it", pr(second, 2), bitbucket.Gone)
+	if _, err := dc.CreateRepository(sandbox.DCRepositorySpec{Project: second.Project, Name: second.Name, Slug: second.Slug}); err != nil {
+		t.Fatal(err)
+	}
+	exists("repository made again", repo(second), bitbucket.Gone)
+	exists("pull request of the old one", pr(second, 2), bitbucket.Gone)
+
+	must(dc.DeleteProject(third.Project))
+	exists("repository of a deleted project", repo(third), bitbucket.Gone)
+	exists("deleted project", bitbucket.Ref{Type: graph.TypeProject, Key: third.ProjectKey, Project: third.Project}, bitbucket.Gone)
+
+	for _, ref := range []bitbucket.Ref{
+		{Type: "person", Key: "person:1"}, {Type: graph.TypeRepo, Key: "dc:other:repo:1", Project: "ENG", Slug: "x"},
+		{Type: graph.TypePullRequest, Key: first.Key + ":pr:x", Project: "ENG", Slug: "x"}, {Type: graph.TypeUser, Key: user.Key},
+		{Type: graph.TypeProject, Key: first.ProjectKey}, {Type: graph.TypeRepo, Key: first.Key},
+	} {
+		if got, err := openBox(t, s.Handler()).Exists(t.Context(), ref); !fault.Is(err, fault.Internal) {
+			t.Errorf("%+v: %q, %v", ref, got, err)
+		}
+	}
+}
+
+// TestSandboxFaults walks through what a real Bitbucket and the proxies before it do wrong. What passes must leave no
+// trace in the result; what does not is a clear error.
+func TestSandboxFaults(t *testing.T) {
+	const api = "/dc/rest/api/latest"
+	for name, tc := range map[string]struct {
+		fault sandbox.Fault
+		code  fault.Code // empty: the walk succeeds and is whole
+		odd   int
+	}{
+		"500 twice":          {sandbox.Fault{Kind: sandbox.FaultStatus, Status: 500, Count: 2, Path: api + "/projects"}, "", 0},
+		"503 page":           {sandbox.Fault{Kind: sandbox.FaultHTML, Status: 503, Count: 2, Path: "/dc"}, "", 0},
+		"truncated twice":    {sandbox.Fault{Kind: sandbox.FaultTruncate, Count: 2, Path: api + "/repos"}, "", 0},
+		"truncated for ever": {sandbox.Fault{Kind: sandbox.FaultTruncate, Path: api + "/repos"}, fault.Unavailable, 0},
+		"login page":         {sandbox.Fault{Kind: sandbox.FaultHTML, Status: 200, Path: api + "/repos"}, fault.Unavailable, 0},
+		"plain 404":          {sandbox.Fault{Kind: sandbox.FaultText, Status: 404, Path: api + "/repos"}, fault.NotFound, 0},
+		"repeating page":     {sandbox.Fault{Kind: sandbox.FaultRepeat, Path: api + "/projects/"}, fault.Unavailable, 0},
+		"429 without advice": {sandbox.Fault{Kind: sandbox.FaultLimited, Count: 2, Path: "/dc"}, "", 0},
+		"429 with seconds":   {sandbox.Fault{Kind: sandbox.FaultLimited, RetryAfter: "5", Count: 3, Path: "/dc"}, "", 0},
+		"author null":        {sandbox.Fault{Kind: sandbox.FaultOdd, Variant: "null-author", Path: api + "/projects/", Count: 6}, "", 0},
+		"wrong types":        {sandbox.Fault{Kind: sandbox.FaultOdd, Variant: "wrong-types", Path: api, Count: 6}, "", 3},
+		"no id":              {sandbox.Fault{Kind: sandbox.FaultOdd, Variant: "no-id", Path: api + "/projects/", Count: 1}, "", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := box(t, sandbox.Options{Repositories: 6, PullRequests: 80, Users: 8, Limits: sandbox.Limits{DCPage: 10}})
+			synctest.Test(t, func(t *testing.T) {
+				want, err := walk(t, openBox(t, s.Handler()))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := s.AddFault(tc.fault); err != nil {
+					t.Fatal(err)
+				}
+				got, err := walk(t, openBox(t, s.Handler()))
+				if fault.CodeOf(err) != tc.code {
+					t.Fatalf("code %q, want %q: %v", fault.CodeOf(err), tc.code, err)
+				}
+				if err != nil {
+					if fault.RemedyOf(err) == "" && tc.code != fault.NotFound {
+						t.Errorf("%v: no remedy", err)
+					}
+					t.Log(err)
+					return
+				}
+				if len(got.odd) < tc.odd || tc.odd == 0 && len(got.odd) > 0 {
+					t.Errorf("odd: %v, want %d", got.odd, tc.odd)
+				}
+				lost := slices.ContainsFunc(got.odd, func(o bitbucket.Odd) bool { return o.Lost })
+				a, b := slices.Sorted(maps.Keys(want.entities)), slices.Sorted(maps.Keys(got.entities))
+				if !lost && name != "author null" && !slices.Equal(a, b) || lost && len(b) >= len(a) {
+					t.Errorf("%d entities, want %d, odd %v", len(b), len(a), got.odd)
+				}
+			})
+		})
+	}
+}
+
+// TestSandboxLimits reads faster than the instance allows: nothing is lost, and nobody waits long.
+func TestSandboxLimits(t *testing.T) {
+	for _, advice := range []string{"", "seconds", "date"} {
+		t.Run(cmp.Or(advice, "none"), func(t *testing.T) {
+			s := box(t, sandbox.Options{
+				Repositories: 40, PullRequests: 80, Users: 8, RateLimit: true,
+				Limits: sandbox.Limits{DCCapacity: 20, DCFill: 5, RetryAfter: advice}, Clock: nil,
+			})
+			synctest.Test(t, func(t *testing.T) {
+				begin := time.Now()
+				got, err := walk(t, openBox(t, s.Handler()))
+				if err != nil || len(got.repos) < 40 {
+					t.Fatalf("%d repositories, %v", len(got.repos), err)
+				}
+				if took := time.Since(begin); took > 10*time.Minute {
+					t.Errorf("took %s", took)
+				}
+			})
+		})
+	}
+}
