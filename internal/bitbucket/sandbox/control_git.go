@@ -108,7 +108,7 @@ func (a acts) change(name string, do func(*edit) error) error {
 		return err
 	}
 	r.edits++
-	if err := errors.Join(x.store.err, d.saveRefs(x.graph, r.main)); err != nil {
+	if err := errors.Join(x.store.err, d.saveRefs(r, x.graph)); err != nil {
 		return fault.Wrap(err, fault.Internal, "cannot write the git repository of %s", name)
 	}
 	r.updated = max(r.updated, x.at)

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/windlass-hq/windlass/internal/bitbucket/sandbox"
 )
 
@@ -96,6 +98,45 @@ func TestDataCenterPushesShowInREST(t *testing.T) {
 		if after["updatedDate"].(float64) <= before["updatedDate"].(float64) {
 			t.Errorf("after a push to %s the pull request is as old as before", remote)
 		}
+	}
+}
+
+func TestDataCenterRefsOfPullRequests(t *testing.T) {
+	s, web := start(t, sandbox.Options{Repositories: 60, PullRequests: 900, Users: 20})
+	names, _ := dcRepositories(t, web, false)
+	remote := dcCloneURL(web, names[0], "admin", dcToken)
+	refs := func() map[string]string {
+		found := map[string]string{}
+		for line := range strings.Lines(git(t, "", "ls-remote", remote, "refs/pull-requests/*")) {
+			hash, ref, _ := strings.Cut(strings.TrimSpace(line), "\t")
+			found[ref] = hash
+		}
+		return found
+	}
+	check := func() []object {
+		t.Helper()
+		want := map[string]string{}
+		prs := dcWalk(t, dcToken, dcPath(web, names[0])+"/pull-requests?state=ALL")
+		for _, p := range prs {
+			want["refs/pull-requests/"+number(p["id"])+"/from"] = at(p, "fromRef.latestCommit").(string)
+		}
+		if diff := cmp.Diff(want, refs()); diff != "" {
+			t.Errorf("refs of pull requests (-REST +git):\n%s", diff)
+		}
+		return prs
+	}
+	prs := check()
+	dir := filepath.Join(t.TempDir(), "clone")
+	git(t, "", "clone", "-q", "--mirror", remote, dir) // every one of them leads to objects
+	git(t, dir, "fsck", "--strict", "--full")
+	if out, err := tryGit(t, dir, "push", "origin", "HEAD:refs/pull-requests/1/from"); err == nil {
+		t.Errorf("a pull request's ref can be pushed to: %s", out)
+	}
+	if err := s.DataCenter().DeletePullRequest(names[0], int(prs[0]["id"].(float64))); err != nil {
+		t.Fatal(err)
+	}
+	if left := check(); len(left) != len(prs)-1 {
+		t.Errorf("%d pull requests are left of %d", len(left), len(prs))
 	}
 }
 

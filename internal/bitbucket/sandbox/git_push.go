@@ -96,7 +96,7 @@ func (s *Sandbox) learn(ctx context.Context, r *repo, d *objects, by *user) erro
 	}
 	g.branches, g.tags, g.objects = branches, tags, objects
 	r.updated = at
-	return d.saveRefs(g, r.main)
+	return d.saveRefs(r, g)
 }
 
 // adopt adds commits that git reported, parents first, and finds their authors' accounts.

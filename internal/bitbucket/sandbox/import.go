@@ -58,7 +58,7 @@ func (s *Sandbox) importGit(ctx context.Context, path string) error {
 		return fault.Wrap(err, fault.Invalid, "cannot read the history of %s", path)
 	}
 	s.enroll(r, graph, history)
-	if err := d.saveRefs(graph, r.main); err != nil {
+	if err := d.saveRefs(r, graph); err != nil {
 		return fault.Wrap(err, fault.Internal, "cannot prepare the import of %s", path)
 	}
 	r.history.graph.Store(graph)

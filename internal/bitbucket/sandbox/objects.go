@@ -35,6 +35,7 @@ const bareConfig = `[core]
 	unpackLimit = 100000000
 	autogc = false
 	denyDeleteCurrent = ignore
+	hideRefs = refs/pull-requests
 [gc]
 	auto = 0
 `
@@ -83,17 +84,18 @@ func (s *Sandbox) disk(r *repo) (*objects, error) {
 			d.offsets[e.hash] = e.offset
 		}
 	}
-	if err := d.saveRefs(g, r.main); err != nil {
+	if err := d.saveRefs(r, g); err != nil {
 		return nil, err
 	}
 	r.history.disk.Store(d)
 	return d, nil
 }
 
-// saveRefs makes the repository's refs those of the graph and HEAD the main branch. They are kept in packed-refs; loose ones, which pushes
-// leave behind, are removed after it.
-func (d *objects) saveRefs(g *graph, main string) error {
-	if err := os.WriteFile(filepath.Join(d.dir, "HEAD"), []byte("ref: refs/heads/"+main+"\n"), 0o600); err != nil {
+// saveRefs makes the repository's refs those of the graph and HEAD the main branch. They are kept in packed-refs; loose
+// ones, which pushes leave behind, are removed after it. On Data Center every pull request has a ref of its own
+// (FACTS 157); unlike a real one's, it never lags behind.
+func (d *objects) saveRefs(r *repo, g *graph) error {
+	if err := os.WriteFile(filepath.Join(d.dir, "HEAD"), []byte("ref: refs/heads/"+r.main+"\n"), 0o600); err != nil {
 		return err
 	}
 	refs := map[string]hash{}
@@ -105,6 +107,11 @@ func (d *objects) saveRefs(g *graph, main string) error {
 			h = object
 		}
 		refs["refs/tags/"+n] = h
+	}
+	if r.ws.world.instance {
+		for _, p := range r.prs {
+			refs["refs/pull-requests/"+strconv.Itoa(int(p.id))+"/from"] = p.srcHash
+		}
 	}
 	var b bytes.Buffer
 	b.WriteString("# pack-refs with: sorted \n")
