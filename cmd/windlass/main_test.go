@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +27,8 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs testdata/script/*.txtar: what a person types, and what must come of it.
 func TestScripts(t *testing.T) {
+	var counter atomic.Uint32
+	counter.Store(uint32(os.Getpid()) * 101) // a place of its own for each process
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
@@ -35,7 +39,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("XDG_CONFIG_HOME", filepath.Join(e.WorkDir, "home", "config"))
 			e.Setenv("WINDLASS_DATA_DIR", filepath.Join(e.WorkDir, "data"))
 			for _, name := range []string{"SERVER", "BOX", "OTHER"} {
-				address, err := freeAddress()
+				address, err := freeAddress(&counter)
 				if err != nil {
 					return err
 				}
@@ -49,16 +53,23 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+// Ports from firstPort on are below those that systems give to whoever asks for any port or connects to somewhere, so
+// nobody takes one between the script's start and its server's.
+const firstPort, ports = 10_000, 22_000
+
+// freeAddress returns an address that nobody listens on and that, by the counter, no other script gets.
+func freeAddress(counter *atomic.Uint32) (string, error) {
+	for range ports {
+		address := fmt.Sprintf("127.0.0.1:%d", firstPort+counter.Add(1)%ports)
+		if l, err := net.Listen("tcp", address); err == nil {
+			return address, l.Close()
+		}
 	}
-	return l.Addr().String(), l.Close()
+	return "", errors.New("no port is free")
 }
 
 // patience is how long something may take that a script waits for.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // waitFor URL [text] waits until a GET answers with success, and with the text where one is given.
 func waitFor(ts *testscript.TestScript, neg bool, args []string) {

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
 
 	"github.com/windlass-hq/windlass/client"
 	"github.com/windlass-hq/windlass/internal/app"
@@ -25,12 +24,7 @@ import (
 	"github.com/windlass-hq/windlass/internal/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(tests{m}) }
-
-// tests end the PostgreSQL cluster, if one was started, before leaks are looked for.
-type tests struct{ *testing.M }
-
-func (t tests) Run() int { return storetest.Main(t.M) }
+func TestMain(m *testing.M) { os.Exit(storetest.MainWithoutLeaks(m)) }
 
 // world is a sandbox with an installation beside it.
 type world struct {
@@ -56,6 +50,15 @@ func newWorld(t *testing.T) world {
 	cfg := config.Default()
 	cfg.DataDir, cfg.KeyFile, cfg.Listen = filepath.Join(dir, "data"), filepath.Join(dir, "key"), "127.0.0.1:0"
 	return world{box, server.URL, cfg}
+}
+
+// hang makes the sandbox answer no question about repositories until the asker goes away, so that a run is under way
+// for as long as a test needs it, however slow the machine.
+func (w world) hang(t *testing.T) {
+	t.Helper()
+	if _, err := w.box.AddFault(sandbox.Fault{Kind: sandbox.FaultSlow, Path: "/2.0/repositories", Delay: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // start runs an App until the test ends, or until stop is called.
@@ -314,7 +317,7 @@ func TestServerRunsWhatIsDue(t *testing.T) {
 // eventually asks until there is no error.
 func eventually(t *testing.T, f func() error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
@@ -334,9 +337,7 @@ func eventually(t *testing.T, f func() error) {
 // TestStopInterruptsARun: a stop comes in time, and the run goes on in the next process.
 func TestStopInterruptsARun(t *testing.T) {
 	w := newWorld(t)
-	if _, err := w.box.AddFault(sandbox.Fault{Kind: sandbox.FaultSlow, Path: "/2.0/repositories", Delay: 400 * time.Millisecond}); err != nil {
-		t.Fatal(err)
-	}
+	w.hang(t)
 	a, c, _ := w.start(t, true)
 	w.connect(t, c, "disabled")
 	run, err := c.StartRun(t.Context(), "acme", client.RunRequest{Drain: true})
@@ -346,12 +347,8 @@ func TestStopInterruptsARun(t *testing.T) {
 	if _, err := c.StartRun(t.Context(), "acme", client.RunRequest{}); client.CodeOf(err) != "conflict" {
 		t.Errorf("a second run beside the first: got %v", err)
 	}
-	began := time.Now()
-	if err := a.Stop(); err != nil {
+	if err := a.Stop(); err != nil { // it has a limit of its own
 		t.Fatal(err)
-	}
-	if took := time.Since(began); took > 10*time.Second {
-		t.Errorf("the stop took %s", took)
 	}
 	w.box.ClearFaults()
 	_, c, _ = w.start(t, false)
@@ -471,9 +468,7 @@ func TestNewRefuses(t *testing.T) {
 
 func TestRemovalWaitsForNoRun(t *testing.T) {
 	w := newWorld(t)
-	if _, err := w.box.AddFault(sandbox.Fault{Kind: sandbox.FaultSlow, Path: "/2.0/repositories", Delay: 300 * time.Millisecond}); err != nil {
-		t.Fatal(err)
-	}
+	w.hang(t)
 	_, c, _ := w.start(t, false)
 	w.connect(t, c, "disabled")
 	run, err := c.StartRun(t.Context(), "acme", client.RunRequest{Drain: true})

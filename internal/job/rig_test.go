@@ -3,13 +3,10 @@ package job_test
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"log/slog"
 	"os"
 	"testing"
 	"time"
-
-	"go.uber.org/goleak"
 
 	"github.com/windlass-hq/windlass/internal/job"
 	"github.com/windlass-hq/windlass/internal/store"
@@ -20,20 +17,7 @@ import (
 // slow and busy the machine.
 const patience = 2 * time.Minute
 
-func TestMain(m *testing.M) {
-	code := storetest.Main(m)
-	var leak error // goleak itself waits for a second only
-	for end := time.Now().Add(patience); code == 0 && time.Now().Before(end); {
-		if leak = goleak.Find(); leak == nil {
-			break
-		}
-	}
-	if leak != nil {
-		fmt.Fprintln(os.Stderr, leak)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(storetest.MainWithoutLeaks(m)) }
 
 // each runs a test on both databases, beside others: these tests wait more than they work.
 func each(t *testing.T, test func(t *testing.T, db *storetest.Database)) {

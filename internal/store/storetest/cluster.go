@@ -16,8 +16,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"go.uber.org/goleak"
 )
 
 // The environment that decides which server is used.
@@ -54,6 +56,27 @@ var shared struct {
 func Main(m *testing.M) int {
 	defer stopShared()
 	return m.Run()
+}
+
+// leakPatience is how long MainWithoutLeaks waits for goroutines to end, however slow and busy the machine.
+const leakPatience = time.Minute
+
+// MainWithoutLeaks is Main for a package that must leave no goroutine behind. goleak itself waits for them for a
+// second only.
+func MainWithoutLeaks(m *testing.M) int {
+	if code := Main(m); code != 0 {
+		return code
+	}
+	for end := time.Now().Add(leakPatience); ; {
+		err := goleak.Find()
+		if err == nil {
+			return 0
+		}
+		if time.Now().After(end) {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
 }
 
 // Postgres returns the URL of a new, empty PostgreSQL database which is dropped at the end of the test. It skips

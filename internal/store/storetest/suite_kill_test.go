@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/windlass-hq/windlass/internal/store"
 	"github.com/windlass-hq/windlass/internal/store/storetest"
 )
@@ -89,8 +91,24 @@ func (f *fixture) child(after int, limit string) (acknowledged int, last string)
 		}
 	}
 	_ = cmd.Wait() // it never ends well
+	if f.db.URL != "" {
+		f.alone()
+	}
 	f.store = f.db.Open(f.T)
 	return acknowledged, last
+}
+
+// alone waits until PostgreSQL has noticed that a killed process is gone: until then it may still commit what that
+// process had sent.
+func (f *fixture) alone() {
+	f.Helper()
+	conn, err := pgx.Connect(f.Context(), f.db.URL)
+	f.ok(err)
+	defer conn.Close(f.Context())
+	for others := 1; others > 0; {
+		f.ok(conn.QueryRow(f.Context(), `SELECT count(*) FROM pg_stat_activity, pg_sleep(0.01)
+			WHERE datname = current_database() AND pid <> pg_backend_pid()`).Scan(&others))
+	}
 }
 
 func TestWhatWasAcknowledgedSurvivesAKill(t *testing.T) {
