@@ -83,7 +83,7 @@ func (c *call) dcListed(u *user) bool {
 type grant struct {
 	user  *user
 	group string
-	level string // READ, WRITE or ADMIN
+	level string // READ, WRITE or ADMIN; of the instance the whole name
 }
 
 // grantsOf derives the direct grants below a place of the seed: to some of the people, and to groups.
@@ -112,6 +112,19 @@ func (c *call) dcGrants(level dcLevel, prefix string, place uint64, team []int32
 	if !ofUsers {
 		list = groups
 	}
+	return c.dcGranted(list, prefix)
+}
+
+// dcGlobalUsers and dcGlobalGroups list the direct grants on the whole instance.
+func (c *call) dcGlobalUsers() *failure {
+	return c.dcGranted([]grant{{user: c.dc.world.users[0], level: "SYS_ADMIN"}, {user: c.dc.world.users[1], level: "PROJECT_CREATE"}}, "")
+}
+
+func (c *call) dcGlobalGroups() *failure {
+	return c.dcGranted([]grant{{group: "acme-developers", level: "PROJECT_CREATE"}, {group: "bitbucket-users", level: "LICENSED_USER"}, {group: "stash-administrators", level: "ADMIN"}}, "")
+}
+
+func (c *call) dcGranted(list []grant, prefix string) *failure {
 	w := c.out
 	return dcRespond(c, dcManyItems, list, func(g grant) bool {
 		return g.user == nil && c.dcNamed(g.group) || g.user != nil && c.dcNamed(g.user.login)

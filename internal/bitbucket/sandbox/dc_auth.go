@@ -156,8 +156,8 @@ func (c *call) admitDC(h http.Header) *failure {
 		if who == nil {
 			return dcNotPermitted()
 		}
-	case dcAdministrator:
-		if who == nil || !who.Admin || who.Token != "" { // FACTS 113
+	case dcByPassword, dcAdministrator:
+		if who == nil || who.Token != "" || c.route.need == dcAdministrator && !who.Admin {
 			return dcNotPermitted()
 		}
 	}

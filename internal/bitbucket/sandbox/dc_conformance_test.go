@@ -123,8 +123,12 @@ func (v *validator) everything(version string) {
 	v.all(api+"/admin/groups?limit=9", asAdmin)
 	v.all(api+"/admin/groups/more-members?limit=9&context=acme-developers", asAdmin)
 	v.ask(http.MethodGet, api+"/admin/rate-limit/settings", 200, "", asAdmin)
-	for _, path := range []string{"/admin/users", "/admin/groups", "/admin/rate-limit/settings"} {
-		v.get(api+path, 401)
+	v.all(api+"/admin/permissions/users", asAdmin)
+	v.all(api+"/admin/permissions/groups?limit=2", asAdmin)
+	robot := func(r *http.Request) { r.SetBasicAuth("robot-2", "sandbox-password-2") }
+	for path, status := range map[string]int{"/admin/users": 200, "/admin/groups": 200, "/admin/permissions/users": 401, "/admin/permissions/groups": 401} {
+		v.get(api+path, 401) // a token, though it is the administrator's
+		v.ask(http.MethodGet, api+path, status, "", robot)
 	}
 	v.all(api+"/repos?limit=9", token)
 	for _, p := range v.all(api+"/projects?limit=3", token) {

@@ -135,7 +135,7 @@ func TestDataCenterOAuth(t *testing.T) {
 		}
 		return resp.StatusCode, o
 	}
-	admin := base + "/dc/rest/api/latest/admin/users?limit=1"
+	admin := base + "/dc/rest/api/latest/admin/permissions/users?limit=1"
 	first := code("SYSTEM_ADMIN")
 	status, got := exchange(url.Values{"grant_type": {"authorization_code"}, "code": {first}})
 	if status != 200 || got["expires_in"] != 3600.0 || got["token_type"] != "Bearer" {

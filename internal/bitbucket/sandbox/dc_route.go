@@ -12,7 +12,8 @@ type dcNeed uint8
 const (
 	dcAnyone dcNeed = iota
 	dcSignedIn
-	dcAdministrator
+	dcByPassword    // signed in, but not by an HTTP access token (FACTS 113)
+	dcAdministrator // the same, and an administrator
 )
 
 // dcRoutes is the table of a version of Data Center. Paths stand without /dc and with `latest`.
@@ -55,10 +56,12 @@ func dcRoutes(v dcVersion) []*route {
 		get(api+"/users", dcSignedIn, (*call).dcUsers),
 		get(api+"/users/{userSlug}", dcSignedIn, (*call).dcUser),
 		get(api+"/groups", dcSignedIn, (*call).dcGroupNames),
-		get(api+"/admin/users", dcAdministrator, (*call).dcAdminUsers),
-		get(api+"/admin/groups", dcAdministrator, (*call).dcAdminGroups),
-		get(api+"/admin/groups/more-members", dcAdministrator, (*call).dcMembers),
-		get(api+"/admin/rate-limit/settings", dcAdministrator, (*call).dcRateLimits),
+		get(api+"/admin/users", dcByPassword, (*call).dcAdminUsers),
+		get(api+"/admin/groups", dcByPassword, (*call).dcAdminGroups),
+		get(api+"/admin/groups/more-members", dcByPassword, (*call).dcMembers),
+		get(api+"/admin/permissions/users", dcAdministrator, (*call).dcGlobalUsers),
+		get(api+"/admin/permissions/groups", dcAdministrator, (*call).dcGlobalGroups),
+		get(api+"/admin/rate-limit/settings", dcByPassword, (*call).dcRateLimits),
 	}
 	for _, at := range []string{repo, project} {
 		for _, r := range []*route{
