@@ -2,16 +2,19 @@ package sync_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
+	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/windlass-hq/windlass/internal/bitbucket"
-	"github.com/windlass-hq/windlass/internal/bitbucket/cloud"
 	"github.com/windlass-hq/windlass/internal/bitbucket/sandbox"
 	"github.com/windlass-hq/windlass/internal/store"
 	"github.com/windlass-hq/windlass/internal/store/storetest"
@@ -27,38 +30,111 @@ type fixture struct {
 	sandbox *sandbox.Sandbox
 	server  *httptest.Server
 	engine  *sync.Engine
-	oracle  *oracle
+	side    side
+	deeds   deeds
+	oracle  oracle
+	limited atomic.Pointer[func(*http.Request) bool] // which requests are answered 429, beyond what the sandbox does
 }
 
-// each runs a test on both databases.
+// side is one Bitbucket to run the suite against: a product, in a version.
+type side interface {
+	fmt.Stringer
+	product() string
+	prepare(o *sandbox.Options)
+	settings() map[string]string
+	credential() store.Credential                 // sees everything
+	narrow(f *fixture) store.Credential           // another principal, which sees one project
+	revoke(s *sandbox.Sandbox, narrow bool) error // ends one of the two
+	open(f *fixture, c store.Connection, credentials []bitbucket.Credential, noWait bool, onWait func(time.Time, string)) (sync.Reader, error)
+	oracle(f *fixture) oracle
+	deeds(s *sandbox.Sandbox) deeds
+	budget(repositories int, pulls []int) int // calls that the lists need (DESIGN section 6), without a constant
+	lists() string                            // prefix of the paths of pull-request lists, if not of others too
+	endpoints() (pullRequests, one string)    // as the statistics name them
+}
+
+// deeds are what people do in a Bitbucket.
+type deeds interface {
+	DeletePullRequest(repository string, id int) error
+	DeleteRepository(repository string) error
+	RenameRepository(repository, name string) error
+	Approve(repository string, id int, user string) error
+	RequestChanges(repository string, id int, user string) error
+	Merge(repository string, id int, user string) (string, error)
+	Decline(repository string, id int, user, reason string) error
+	OpenPullRequest(o sandbox.PullRequestSpec) (int, error)
+	create(name string) error // a repository
+	leave(user string) error  // the workspace or the instance
+}
+
+// each runs a test of the core suite: on both databases and on both products, Data Center in the two versions that
+// are in wide use.
 func each(t *testing.T, o sandbox.Options, test func(t *testing.T, f *fixture)) {
-	storetest.Each(t, func(t *testing.T, open func(...storetest.Option) *store.Store) {
-		s := open(storetest.WithNow(time.Now))
-		b, err := sandbox.New(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		server := httptest.NewServer(b.Handler())
-		t.Cleanup(func() {
-			server.Close()
-			if err := b.Close(); err != nil {
-				t.Error(err)
-			}
+	t.Helper()
+	on(t, storetest.SQLite, o, test, cloudSide{}, dataCenterSide{"9.4"})
+	on(t, storetest.PostgreSQL, o, test, cloudSide{}, dataCenterSide{"8.9"})
+}
+
+// onCloud runs a test of what only Bitbucket Cloud does.
+func onCloud(t *testing.T, o sandbox.Options, test func(t *testing.T, f *fixture)) {
+	t.Helper()
+	on(t, storetest.SQLite, o, test, cloudSide{})
+	on(t, storetest.PostgreSQL, o, test, cloudSide{})
+}
+
+func on(t *testing.T, database func(testing.TB) *storetest.Database, o sandbox.Options, test func(t *testing.T, f *fixture), sides ...side) {
+	t.Helper()
+	for _, side := range sides {
+		db := database(t)
+		t.Run(db.Name+"/"+side.String(), func(t *testing.T) {
+			test(t, newFixture(t, db.Open(t, storetest.WithNow(time.Now)), o, side))
 		})
-		f := &fixture{t: t, store: s, sandbox: b, server: server}
-		f.oracle = &oracle{t: t, base: server.URL + "/cloud/2.0", token: "sandbox-cloud-token"}
-		f.engine = sync.New(sync.Options{Store: s, Open: f.open, Exclusive: f.exclusive, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
-		f.connect("acme", nil)
-		test(t, f)
+	}
+}
+
+func newFixture(t *testing.T, s *store.Store, o sandbox.Options, side side) *fixture {
+	t.Helper()
+	side.prepare(&o)
+	b, err := sandbox.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fixture{t: t, store: s, sandbox: b, side: side, deeds: side.deeds(b)}
+	f.server = httptest.NewServer(f.gate(b.Handler()))
+	t.Cleanup(func() {
+		f.server.Close()
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	f.oracle = side.oracle(f)
+	f.engine = sync.New(sync.Options{Store: s, Open: f.open, Exclusive: f.exclusive, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	f.connect("acme", nil)
+	return f
+}
+
+// gate refuses the requests that the test wants limited.
+func (f *fixture) gate(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if limited := f.limited.Load(); limited != nil && (*limited)(r) {
+			http.Error(w, "Rate limit for this resource has been exceeded", http.StatusTooManyRequests)
+			return
+		}
+		next.ServeHTTP(w, r)
 	})
 }
 
+// connect makes a connection with the credential that sees everything.
 func (f *fixture) connect(name string, settings map[string]string) store.Connection {
 	f.t.Helper()
-	all := map[string]string{"workspaces": "acme"}
+	return f.connectAs(name, settings, f.side.credential())
+}
+
+func (f *fixture) connectAs(name string, settings map[string]string, credentials ...store.Credential) store.Connection {
+	f.t.Helper()
+	all := f.side.settings()
 	maps.Copy(all, settings)
-	c, err := f.store.CreateConnection(f.t.Context(), store.Connection{Name: name, Product: "cloud", AccountName: name, Interval: "1h", Settings: all},
-		[]store.Credential{{Kind: "oauth", Identity: "sandbox-key", Secret: "sandbox-secret"}})
+	c, err := f.store.CreateConnection(f.t.Context(), store.Connection{Name: name, Product: f.side.product(), AccountName: name, Interval: "1h", Settings: all}, credentials)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -66,16 +142,11 @@ func (f *fixture) connect(name string, settings map[string]string) store.Connect
 }
 
 func (f *fixture) open(c store.Connection, credentials []store.Credential, noWait bool, onWait func(time.Time, string)) (sync.Reader, error) {
-	o := cloud.Options{APIURL: f.server.URL + "/cloud", SiteURL: f.server.URL + "/cloud", Connection: c.Name, Now: time.Now, Version: "test", NoWait: noWait, OnWait: onWait}
-	o.Sleep = func(ctx context.Context, _ time.Duration) error { return ctx.Err() } // attempts follow at once
-	for _, cr := range credentials {
-		o.Credentials = append(o.Credentials, bitbucket.Credential{Kind: bitbucket.Kind(cr.Kind), Identity: cr.Identity, Secret: bitbucket.Secret(cr.Secret)})
+	list := make([]bitbucket.Credential, len(credentials))
+	for i, k := range credentials {
+		list[i] = bitbucket.Credential{Kind: bitbucket.Kind(k.Kind), Identity: k.Identity, Secret: bitbucket.Secret(k.Secret)}
 	}
-	client, err := cloud.New(o)
-	if err != nil {
-		return nil, err
-	}
-	return sync.Cloud(client, []string{c.Settings["workspaces"]}, time.Now), nil
+	return f.side.open(f, c, list, noWait, onWait)
 }
 
 func (f *fixture) exclusive(ctx context.Context, name string, fn func(context.Context, store.Fence) error) error {
@@ -113,9 +184,9 @@ func (f *fixture) sync(o sync.RunOptions, status string) sync.Summary {
 // an account is not deleted because we meet it no more.
 func (f *fixture) equal() {
 	f.t.Helper()
-	want, got := f.oracle.read("acme"), stored(f.t, f.store)
+	want, got := f.oracle.read(), stored(f.t, f.store)
 	for key := range got.entities {
-		if _, seen := want.entities[key]; !seen && len(key) > 11 && key[:11] == "cloud:user:" {
+		if _, seen := want.entities[key]; !seen && strings.Contains(key, ":user:") {
 			delete(got.entities, key)
 		}
 	}
@@ -132,20 +203,6 @@ func (f *fixture) must(err error) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-}
-
-// repositories returns the full names of the workspace's repositories that have pull requests, and their numbers.
-func (f *fixture) repositories() (names []string, pulls map[string][]int) {
-	f.t.Helper()
-	pulls = map[string][]int{}
-	for _, r := range f.oracle.all("/repositories/acme?pagelen=100") {
-		name := "acme/" + str(r["slug"])
-		names = append(names, name)
-		for _, p := range f.oracle.all("/repositories/" + name + "/pullrequests?pagelen=50&state=OPEN&state=MERGED&state=DECLINED&state=SUPERSEDED") {
-			pulls[name] = append(pulls[name], int(p["id"].(float64)))
-		}
-	}
-	return names, pulls
 }
 
 func seeded(n uint64) *rand.Rand { return rand.New(rand.NewPCG(n, 7)) }

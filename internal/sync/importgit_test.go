@@ -28,7 +28,7 @@ func TestImportedCloneEqualsGitLog(t *testing.T) {
 	known := generatedUsers(t, base)
 	with := base
 	with.ImportGit = clone
-	each(t, with, func(t *testing.T, f *fixture) {
+	onCloud(t, with, func(t *testing.T, f *fixture) {
 		f.sync(sync.RunOptions{}, sync.Complete)
 		got := imported(t, f, known)
 		want := log.world()
@@ -44,7 +44,7 @@ func TestImportedCloneEqualsGitLog(t *testing.T) {
 // generatedUsers returns the keys of the people whom the same sandbox holds without the import.
 func generatedUsers(t *testing.T, o sandbox.Options) map[string]bool {
 	keys := map[string]bool{}
-	each(t, o, func(t *testing.T, f *fixture) {
+	onCloud(t, o, func(t *testing.T, f *fixture) {
 		f.sync(sync.RunOptions{}, sync.Complete)
 		for key := range stored(t, f.store).entities {
 			if strings.HasPrefix(key, "cloud:user:") {

@@ -46,6 +46,9 @@ func (p *pass) proof(a absence) (proof, string) {
 	if a.scope.Provers == nil || slices.Contains(a.scope.Provers, a.by) {
 		return full, ""
 	}
+	for _, why := range p.opts.Without {
+		return full, "a credential of the connection, which may see more, is not accepted: " + why
+	}
 	left, by := p.reader.Principals(), strings.ReplaceAll(a.by, together, ", ")
 	removed := len(a.scope.Provers) > 0
 	for _, prover := range a.scope.Provers {

@@ -142,9 +142,10 @@ func (c *Client) pullRequest(ctx context.Context, ref bitbucket.Ref, repo, id, n
 	}
 }
 
-// lookUp reads one path as every principal that may see it, until one does.
+// lookUp reads one path as every principal that may see it, until one does. Data Center tells what is not there (404)
+// from what may not be seen (401, 403; FACTS 120, 139), so one principal that is told the former is enough.
 func (c *Client) lookUp(ctx context.Context, ref bitbucket.Ref, path string, is func(bitbucket.JSON) bool) (bitbucket.Presence, error) {
-	verdict := bitbucket.Gone
+	verdict := bitbucket.Hidden
 	asked := 0
 	var last error
 	for _, p := range c.core.Principals() {
@@ -153,9 +154,9 @@ func (c *Client) lookUp(ctx context.Context, ref bitbucket.Ref, path string, is 
 		case err == nil && is(resp.Body):
 			return bitbucket.Present, nil
 		case err == nil, status == http.StatusNotFound, status == http.StatusGone:
+			verdict = bitbucket.Gone
 			asked++
 		case fault.Is(err, fault.Denied):
-			verdict = bitbucket.Hidden
 			asked++
 		case fault.Is(err, fault.Unauthorized):
 			last = err // a dead credential says nothing; the others decide
