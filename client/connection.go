@@ -25,13 +25,14 @@ type Connection struct {
 // NewConnection is what it takes to make a connection.
 type NewConnection struct {
 	Name           string            `json:"name" minLength:"1" maxLength:"100" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]*$" doc:"Unique name: letters, digits, dots, dashes and underscores."`
-	Product        string            `json:"product" enum:"cloud" doc:"Which Bitbucket it is. This version reads Bitbucket Cloud."`
+	Product        string            `json:"product" enum:"cloud,datacenter" doc:"Which Bitbucket it is."`
 	AccountName    string            `json:"accountName,omitempty" maxLength:"200" doc:"Value of tag.AccountName; the name where it is empty."`
 	TagAccountName bool              `json:"tagAccountName,omitempty" doc:"Whether to show tag.AccountName."`
 	Description    string            `json:"description,omitempty" maxLength:"2000"`
 	Interval       string            `json:"interval,omitempty" doc:"How often it is read: disabled, a duration such as 1h or 7d, or a cron expression. 1h where it is empty."`
 	Settings       map[string]string `json:"settings,omitempty" doc:"Options by name."`
 	Credentials    []NewCredential   `json:"credentials" minItems:"1" maxItems:"50"`
+	NoPreflight    bool              `json:"noPreflight,omitempty" doc:"Do not find out how many calls a first read takes."`
 }
 
 // ConnectionUpdate changes what is set; absent members stay as they are.
@@ -41,13 +42,14 @@ type ConnectionUpdate struct {
 	Description    *string           `json:"description,omitempty" maxLength:"2000"`
 	Interval       *string           `json:"interval,omitempty"`
 	Settings       map[string]string `json:"settings,omitempty" doc:"Options to set; an empty value removes one."`
+	Unchecked      bool              `json:"unchecked,omitempty" doc:"Store options that say where to read or what without trying them."`
 }
 
 // NewCredential is a credential with its secret, on the way in only.
 type NewCredential struct {
 	Role     string `json:"role,omitempty" enum:",data,access,hooks,write" doc:"What it is for; empty for everything it can do."`
 	Kind     string `json:"kind" enum:"oauth,token,api-token,basic"`
-	Identity string `json:"identity,omitempty" maxLength:"500" doc:"Client key or e-mail address; empty for a token."`
+	Identity string `json:"identity,omitempty" maxLength:"500" doc:"Client key, e-mail address or user name; empty for a token."`
 	Secret   string `json:"secret" minLength:"1" maxLength:"20000" writeOnly:"true" doc:"Never answered again."`
 }
 
@@ -56,7 +58,7 @@ type Credential struct {
 	ID        int64            `json:"id"`
 	Role      string           `json:"role,omitempty" doc:"What it is for; empty for everything it can do."`
 	Kind      string           `json:"kind"`
-	Identity  string           `json:"identity,omitempty" doc:"Client key or e-mail address."`
+	Identity  string           `json:"identity,omitempty" doc:"Client key, e-mail address or user name."`
 	CreatedAt time.Time        `json:"createdAt"`
 	ExpiresAt *time.Time       `json:"expiresAt,omitempty"`
 	CheckedAt *time.Time       `json:"checkedAt,omitempty"`
@@ -70,14 +72,81 @@ type ConnectionDetail struct {
 	Objects     map[string]int `json:"objects" doc:"Open objects by type."`
 	Scopes      map[string]int `json:"scopes" doc:"Listings by state."`
 	Held        int            `json:"held" doc:"Closings that wait for a confirmation."`
+	Budgets     []Budget       `json:"budgets" doc:"What each principal has spent in the last hour, by all processes."`
+	Staleness   []Staleness    `json:"staleness" doc:"How old what is known can be, by kind of listing."`
+}
+
+// Budget is what one principal has spent of its allowance for one group of resources.
+type Budget struct {
+	Principal  string     `json:"principal" doc:"Who Bitbucket counts the calls of."`
+	Name       string     `json:"name,omitempty" doc:"The credential, as messages call it."`
+	Group      string     `json:"group" doc:"Which calls are counted together."`
+	Spent      int        `json:"spent" doc:"Calls of the last rolling hour."`
+	Allowance  int        `json:"allowance,omitempty" doc:"Calls that Bitbucket grants in an hour; absent where it counts otherwise."`
+	Share      int        `json:"share,omitempty" doc:"Calls of them that Windlass takes; the rest is left to others."`
+	RestsUntil *time.Time `json:"restsUntil,omitempty" doc:"When it is used again, while its allowance is spent."`
+}
+
+// Staleness is how old what is known of one kind of listing can be.
+type Staleness struct {
+	Listing  string     `json:"listing" doc:"What is listed, such as repositories."`
+	Listings int        `json:"listings" doc:"How many such listings there are."`
+	Unread   int        `json:"unread" doc:"Those that have never been read to their end."`
+	Oldest   *time.Time `json:"oldest,omitempty" doc:"The longest time ago that one of them was read to its end."`
+	Seconds  int64      `json:"seconds" doc:"Age of that."`
+	AtMost   int64      `json:"atMostSeconds,omitempty" doc:"Age that none exceeds while runs are on time: the interval and what a run takes. Absent where no interval is set."`
+	Overdue  bool       `json:"overdue,omitempty" doc:"Whether one of them is older than that."`
 }
 
 // Check is what a live test of a connection found.
 type Check struct {
 	OK          bool              `json:"ok" doc:"Whether everything that is wanted can be read."`
+	Instance    *InstanceCheck    `json:"instance,omitempty" doc:"Which Data Center answers."`
 	Credentials []CredentialCheck `json:"credentials"`
-	Workspaces  []WorkspaceCheck  `json:"workspaces"`
+	Workspaces  []WorkspaceCheck  `json:"workspaces" doc:"Workspaces of Cloud, or projects of Data Center, that the connection names."`
+	Rights      []RightCheck      `json:"rights" doc:"Which right each feature needs and whether it is there."`
+	Preflight   *Preflight        `json:"preflight,omitempty" doc:"What a first full read takes."`
+	Advice      []string          `json:"advice,omitempty"`
 	Warnings    []string          `json:"warnings,omitempty"`
+}
+
+// InstanceCheck is which Data Center answers.
+type InstanceCheck struct {
+	URL     string   `json:"url" doc:"Its address, reduced to what is needed."`
+	Version string   `json:"version,omitempty"`
+	ID      string   `json:"id,omitempty" doc:"What Windlass calls it in keys; two connections to one instance share it."`
+	Same    []string `json:"same,omitempty" doc:"Other connections to the same URL."`
+}
+
+// RightCheck is which right one feature needs and whether it is there.
+type RightCheck struct {
+	Feature string   `json:"feature"`
+	What    string   `json:"what" doc:"The feature in words."`
+	Role    string   `json:"role" doc:"Role of the credentials that do it."`
+	Used    bool     `json:"used" doc:"Whether this connection uses it now; the others are for later versions."`
+	Have    string   `json:"have" enum:"yes,no,unknown,never" doc:"never: no credential of these kinds can have it. unknown: Bitbucket does not tell beforehand."`
+	Needs   []string `json:"needs" doc:"What it takes, for each kind of credential that there is."`
+	Missing []string `json:"missing,omitempty" doc:"What is lacking, where that is known."`
+	Note    string   `json:"note,omitempty"`
+}
+
+// Preflight is what a first full read takes.
+type Preflight struct {
+	Projects              int     `json:"projects"`
+	Users                 int     `json:"users"`
+	Repositories          int     `json:"repositories"`
+	AtLeast               bool    `json:"atLeast,omitempty" doc:"There are more repositories than were counted."`
+	PullRequests          int     `json:"pullRequests"`
+	PullRequestsEstimated bool    `json:"pullRequestsEstimated,omitempty" doc:"Scaled up from some of the repositories."`
+	PullRequestsUnknown   bool    `json:"pullRequestsUnknown,omitempty" doc:"None could be counted."`
+	GitBytes              int64   `json:"gitBytes,omitempty" doc:"Size of all git repositories, where Bitbucket tells."`
+	Calls                 int     `json:"calls" doc:"REST calls of the first full read."`
+	Principals            int     `json:"principals" doc:"Principals among the credentials; each has an allowance of its own."`
+	CallsPerHour          int     `json:"callsPerHour" doc:"What Windlass may take of all allowances in an hour."`
+	Hours                 float64 `json:"hours" doc:"How long that takes at least."`
+	PeerFormula           string  `json:"peerFormula" doc:"How many calls a client with small pages and calls per object makes."`
+	PeerCalls             int     `json:"peerCalls"`
+	PeerHours             float64 `json:"peerHours"`
 }
 
 // CredentialCheck is what one credential can do and what it lacks.
@@ -132,6 +201,12 @@ func (c *Client) Connection(ctx context.Context, name string) (ConnectionDetail,
 func (c *Client) Connect(ctx context.Context, n NewConnection) (Connected, error) {
 	var out Connected
 	return out, c.call(ctx, http.MethodPost, path("connections"), nil, n, &out)
+}
+
+// Preflight checks a connection live as Connect does, and stores nothing.
+func (c *Client) Preflight(ctx context.Context, n NewConnection) (Check, error) {
+	var out Check
+	return out, c.call(ctx, http.MethodPost, path("preflight"), nil, n, &out)
 }
 
 // UpdateConnection changes a connection.

@@ -29,7 +29,14 @@ type Options struct {
 	Runs  Runs
 	Asker Asker
 	Jobs  Jobs
+	// Check asks Bitbucket what each of the credentials can do.
 	Check func(ctx context.Context, conn store.Connection, credentials []store.Credential) (bitbucket.Report, error)
+	// Preflight finds out what a first full read of a connection takes.
+	Preflight func(ctx context.Context, conn store.Connection, credentials []store.Credential) (bitbucket.Preflight, error)
+	// Budgets tells what the principals of a connection have spent.
+	Budgets func(ctx context.Context, conn store.Connection, credentials []store.Credential) ([]bitbucket.Budget, error)
+	// Instance makes the id of a Data Center instance that is connected for the first time.
+	Instance func() string
 	// Alone runs fn while nothing else works on the connection. It answers fault.Conflict while a run is under way.
 	Alone  func(ctx context.Context, connection int64, fn func(context.Context) error) error
 	Doctor func(ctx context.Context) ([]Finding, error)

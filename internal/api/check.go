@@ -10,26 +10,38 @@ import (
 	"github.com/windlass-hq/windlass/internal/store"
 )
 
+// checked is a check with what only the server needs of it.
+type checked struct {
+	client.Check
+	principals int // that Bitbucket told apart
+}
+
 // checkLive asks Bitbucket what the credentials can do. What it refuses is in the check; an error means that nothing
 // could be judged, or that a credential has no proper form.
-func (s *Server) checkLive(ctx context.Context, conn store.Connection, credentials []store.Credential) (client.Check, error) {
+func (s *Server) checkLive(ctx context.Context, conn store.Connection, credentials []store.Credential) (checked, error) {
 	for i, k := range credentials {
 		if err := bitbucketCredential(k).Validate(); err != nil {
 			if len(credentials) > 1 {
-				return client.Check{}, fault.Wrap(err, fault.Invalid, "credential %d", i+1)
+				return checked{}, fault.Wrap(err, fault.Invalid, "credential %d", i+1)
 			}
-			return client.Check{}, err
+			return checked{}, err
 		}
 	}
 	report, err := s.Check(ctx, conn, credentials)
 	if err != nil && len(report.Credentials) == 0 {
-		return client.Check{}, err
+		return checked{}, err
 	}
 	switch fault.CodeOf(err) {
 	case fault.Unavailable, fault.Limited, fault.Canceled, fault.Internal:
-		return client.Check{}, err
+		return checked{}, err
 	}
-	out := client.Check{OK: err == nil, Credentials: []client.CredentialCheck{}, Workspaces: []client.WorkspaceCheck{}}
+	out := checked{Check: client.Check{
+		OK: err == nil, Credentials: []client.CredentialCheck{}, Workspaces: []client.WorkspaceCheck{}, Rights: rights(conn, report),
+	}}
+	if i := report.Instance; i != nil {
+		out.Instance = &client.InstanceCheck{URL: i.URL, Version: i.Version, ID: conn.Settings["instance"]}
+	}
+	principals := map[string]bool{}
 	for _, c := range report.Credentials {
 		w := client.CredentialCheck{
 			Name: c.Name, Valid: c.Valid, Principal: orElse(c.Account, c.Principal), Scopes: c.Scopes, Remedy: c.Remedy,
@@ -39,7 +51,11 @@ func (s *Server) checkLive(ctx context.Context, conn store.Connection, credentia
 			w.Missing = append(w.Missing, m.Scope+" (for "+m.Feature+")")
 		}
 		out.Credentials = append(out.Credentials, w)
+		if c.Valid {
+			principals[c.Principal] = true
+		}
 	}
+	out.principals = len(principals)
 	for _, w := range report.Workspaces {
 		out.Workspaces = append(out.Workspaces, client.WorkspaceCheck{
 			Slug: orElse(w.Slug, w.Wanted), Name: w.Name, Found: w.Found, Near: w.Near, Problem: w.Problem,
@@ -50,20 +66,24 @@ func (s *Server) checkLive(ctx context.Context, conn store.Connection, credentia
 
 // usable refuses a connection that could read nothing: with a credential that is not accepted or a workspace that is
 // not there, before anything is stored. A credential that merely lacks a right is kept, with what it lacks.
-func usable(c client.Check) error {
+func usable(conn store.Connection, c client.Check) error {
 	for _, k := range c.Credentials {
 		if !k.Valid {
 			return fault.New(fault.Invalid, "Bitbucket does not accept a credential: %s", orElse(k.Problem, k.Name)).
 				With("%s", orElse(k.Remedy, "check the secret; nothing was stored"))
 		}
 	}
+	what, where := "workspace", "check the name in the address bar after bitbucket.org/; nothing was stored"
+	if conn.Product == string(bitbucket.DataCenter) {
+		what, where = "project", "check the key in the address bar after /projects/; nothing was stored"
+	}
 	for _, w := range c.Workspaces {
 		if !w.Found {
-			err := fault.New(fault.Invalid, "there is no workspace %q, or no credential of this connection sees it", w.Slug)
+			err := fault.New(fault.Invalid, "there is no %s %q, or no credential of this connection sees it", what, w.Slug)
 			if len(w.Near) > 0 {
 				return err.With("did you mean %s? Nothing was stored", list(w.Near))
 			}
-			return err.With("check the name in the address bar after bitbucket.org/; nothing was stored")
+			return err.With("%s", where)
 		}
 	}
 	return nil

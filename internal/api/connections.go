@@ -2,9 +2,12 @@ package api
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/windlass-hq/windlass/client"
+	"github.com/windlass-hq/windlass/internal/bitbucket"
 	"github.com/windlass-hq/windlass/internal/fault"
 	"github.com/windlass-hq/windlass/internal/job"
 	"github.com/windlass-hq/windlass/internal/store"
@@ -33,23 +36,26 @@ func (s *Server) listConnections(ctx context.Context, _ *struct{}) (*body[client
 
 type createIn struct{ Body client.NewConnection }
 
-func (s *Server) createConnection(ctx context.Context, in *createIn) (*body[client.Connected], error) {
-	n := in.Body
+// prepare turns what was sent into a connection that could be stored, and looks at it live.
+func (s *Server) prepare(ctx context.Context, n client.NewConnection) (store.Connection, []store.Credential, checked, error) {
+	fail := func(err error) (store.Connection, []store.Credential, checked, error) {
+		return store.Connection{}, nil, checked{}, err
+	}
 	if _, err := s.Store.Connection(ctx, n.Name); err == nil {
-		return nil, fault.New(fault.Conflict, "there is a connection %q already", n.Name).
-			With("use another name, or change that one: windlass connection edit %s", n.Name)
+		return fail(fault.New(fault.Conflict, "there is a connection %q already", n.Name).
+			With("use another name, or change that one: windlass connection edit %s", n.Name))
 	} else if !fault.Is(err, fault.NotFound) {
-		return nil, err
+		return fail(err)
 	}
 	if n.Interval == "" {
 		n.Interval = "1h"
 	}
 	if _, err := job.ParseInterval(n.Interval); err != nil {
-		return nil, err
+		return fail(err)
 	}
-	set, warnings, err := checkSettings(n.Settings)
+	set, warnings, err := checkSettings(bitbucket.Product(n.Product), n.Settings)
 	if err != nil {
-		return nil, err
+		return fail(err)
 	}
 	conn := store.Connection{
 		Name: n.Name, Product: n.Product, AccountName: n.AccountName, TagAccountName: n.TagAccountName,
@@ -63,27 +69,55 @@ func (s *Server) createConnection(ctx context.Context, in *createIn) (*body[clie
 			conn.Settings[k] = *v
 		}
 	}
+	said, same, err := s.place(ctx, conn)
+	if err != nil {
+		return fail(err)
+	}
 	credentials := make([]store.Credential, len(n.Credentials))
 	for i, k := range n.Credentials {
 		credentials[i] = newCredential(k)
 	}
 	check, err := s.checkLive(ctx, conn, credentials)
 	if err != nil {
-		return nil, err
+		return fail(err)
 	}
 	check.Warnings = append(check.Warnings, warnings...)
-	if err := usable(check); err != nil {
+	if said != "" {
+		check.Warnings = append(check.Warnings, said)
+	}
+	if check.Instance != nil {
+		check.Instance.Same = same
+	}
+	if err := usable(conn, check.Check); err != nil {
+		return fail(err)
+	}
+	if !n.NoPreflight {
+		if err := s.foretell(ctx, conn, credentials, &check); err != nil {
+			return fail(err)
+		}
+	}
+	return conn, credentials, check, s.advise(ctx, conn, credentials, &check)
+}
+
+func (s *Server) preflightConnection(ctx context.Context, in *createIn) (*body[client.Check], error) {
+	_, _, check, err := s.prepare(ctx, in.Body)
+	return &body[client.Check]{check.Check}, err
+}
+
+func (s *Server) createConnection(ctx context.Context, in *createIn) (*body[client.Connected], error) {
+	conn, credentials, check, err := s.prepare(ctx, in.Body)
+	if err != nil {
 		return nil, err
 	}
 	conn, err = s.Store.CreateConnection(ctx, conn, credentials)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.keepVerdicts(ctx, conn, check); err != nil {
+	if err := s.keepVerdicts(ctx, conn, check.Check); err != nil {
 		return nil, err
 	}
 	w, err := s.connection(ctx, conn)
-	return &body[client.Connected]{client.Connected{Connection: w, Check: check}}, err
+	return &body[client.Connected]{client.Connected{Connection: w, Check: check.Check}}, err
 }
 
 func (s *Server) getConnection(ctx context.Context, in *Named) (*body[client.ConnectionDetail], error) {
@@ -121,6 +155,12 @@ func (s *Server) getConnection(ctx context.Context, in *Named) (*body[client.Con
 	for _, h := range held {
 		out.Held += len(h.Members)
 	}
+	budgets, err := s.Budgets(ctx, c, credentials)
+	if err != nil {
+		return nil, err
+	}
+	out.Budgets = budgetsOf(budgets)
+	out.Staleness = staleness(c.Interval, scopes, out.LastRun, s.now())
 	return &body[client.ConnectionDetail]{out}, nil
 }
 
@@ -140,7 +180,7 @@ func (s *Server) updateConnection(ctx context.Context, in *updateIn) (*body[clie
 			return nil, err
 		}
 	}
-	set, _, err := checkSettings(u.Settings)
+	set, err := s.tried(ctx, c, u)
 	if err != nil {
 		return nil, err
 	}
@@ -152,6 +192,53 @@ func (s *Server) updateConnection(ctx context.Context, in *updateIn) (*body[clie
 	}
 	w, err := s.connection(ctx, c)
 	return &body[client.Connection]{w}, err
+}
+
+// tried returns the options that an update sets. Those that say where to read, or what, are tried live first, so that a
+// mistyped one does not replace one that worked.
+func (s *Server) tried(ctx context.Context, c store.Connection, u client.ConnectionUpdate) (map[string]*string, error) {
+	set, _, err := checkSettings(bitbucket.Product(c.Product), u.Settings)
+	if err != nil {
+		return nil, err
+	}
+	if v, ok := set["instance"]; ok && (v == nil || *v != c.Settings["instance"]) {
+		return nil, fault.New(fault.Usage, "the id of the instance cannot be changed: it is part of every key").
+			With("remove the connection and connect it again with --set instance=…")
+	}
+	wanted := c
+	wanted.Settings = maps.Clone(c.Settings)
+	try := false
+	for name, v := range set {
+		if v == nil {
+			delete(wanted.Settings, name)
+		} else {
+			wanted.Settings[name] = *v
+		}
+		try = try || wanted.Settings[name] != c.Settings[name] && slices.Contains(leadingSettings(), name)
+	}
+	if _, ok := set["url"]; ok {
+		if _, _, err := s.place(ctx, wanted); err != nil {
+			return nil, err
+		}
+		base := wanted.Settings["url"]
+		set["url"] = &base
+	}
+	if !try || u.Unchecked {
+		return set, nil
+	}
+	credentials, err := s.Store.Credentials(ctx, c.ID)
+	if err != nil || len(credentials) == 0 {
+		return set, err
+	}
+	check, err := s.checkLive(ctx, wanted, credentials)
+	if err == nil {
+		err = usable(wanted, check.Check)
+	}
+	if err != nil {
+		return nil, fault.Wrap(err, fault.CodeOf(err), "nothing was changed, since it would not work").
+			With("%s; or store it untried with --yes", strings.TrimSuffix(orElse(fault.RemedyOf(err), "check what was given"), "; nothing was stored"))
+	}
+	return set, nil
 }
 
 func (s *Server) previewRemoval(ctx context.Context, in *Named) (*body[client.Removal], error) {
@@ -192,7 +279,7 @@ func (s *Server) testConnection(ctx context.Context, in *Named) (*body[client.Ch
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.Check]{check}, s.keepVerdicts(ctx, c, check)
+	return &body[client.Check]{check.Check}, s.keepVerdicts(ctx, c, check.Check)
 }
 
 func (s *Server) listCredentials(ctx context.Context, in *Named) (*body[client.List[client.Credential]], error) {
@@ -235,7 +322,7 @@ func (s *Server) createCredential(ctx context.Context, in *credentialIn) (*body[
 	if err != nil {
 		return nil, err
 	}
-	if err := usable(check); err != nil {
+	if err := usable(c, check.Check); err != nil {
 		return nil, err
 	}
 	k.ConnectionID = c.ID

@@ -15,6 +15,7 @@ import (
 func (s *Server) routes() {
 	route(s, "GET /connections", "List connections", s.listConnections)
 	route(s, "POST /connections", "Make a connection after a live check", s.createConnection)
+	route(s, "POST /preflight", "Check a connection live, say what reading it takes, and store nothing", s.preflightConnection)
 	route(s, "GET /connections/{name}", "Show a connection", s.getConnection)
 	route(s, "PATCH /connections/{name}", "Change a connection", s.updateConnection)
 	route(s, "DELETE /connections/{name}", "Remove a connection and what only it sees", s.deleteConnection)

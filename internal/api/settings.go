@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/windlass-hq/windlass/internal/bitbucket"
@@ -18,14 +19,23 @@ type setting struct {
 	unset string // value that means the same as leaving it out
 	// dormant says what will use it where this version does not, so that nobody waits for an effect.
 	dormant string
+	only    bitbucket.Product // the product that has it; both where it is empty
+	leads   bool              // it says where to read or what, so a change of it is tried before it is stored
 }
 
-// settings returns every option of a Cloud connection.
+// settings returns every option of a connection.
 func settings() []setting {
 	return []setting{
-		{name: "workspaces", check: workspaceList},
-		{name: "api-url", check: originOf("api-url")},
-		{name: "site-url", check: originOf("site-url")},
+		{name: "workspaces", check: workspaceList, only: bitbucket.Cloud, leads: true},
+		{name: "api-url", check: originOf("api-url"), only: bitbucket.Cloud, leads: true},
+		{name: "site-url", check: originOf("site-url"), only: bitbucket.Cloud, leads: true},
+		{name: "url", check: originOf("url"), only: bitbucket.DataCenter, leads: true},
+		{name: "projects", check: projectList, only: bitbucket.DataCenter, leads: true},
+		{name: "instance", check: anything, only: bitbucket.DataCenter},
+		{name: "ssh-port", check: count("ssh-port", 65535), unset: "22", only: bitbucket.DataCenter, dormant: "git by SSH"},
+		{name: "rate", check: positive("rate", 1000), only: bitbucket.DataCenter},
+		{name: "in-flight", check: count("in-flight", 100), only: bitbucket.DataCenter},
+		{name: "hours", check: allowedHours, only: bitbucket.DataCenter},
 		{name: "pull-requests", check: oneOf("true", "false"), unset: "true"},
 		{name: "enriched-pull-requests", check: oneOf("true", "false"), unset: "false", dormant: "review detail"},
 		{name: "permissions", check: oneOf("true", "false"), unset: "true", dormant: "permissions"},
@@ -34,28 +44,41 @@ func settings() []setting {
 		{name: "history-scan", check: oneOf("true", "false"), unset: "true", dormant: "secret detection"},
 		{name: "public-url", check: originOf("public-url"), dormant: "webhooks"},
 		{name: "git-url", check: originOf("git-url"), dormant: "mirrors of git repositories"},
-		{name: "ca-file", check: readable},
-		{name: "tls-cert", check: readable},
-		{name: "tls-key", check: readable},
-		{name: "proxy", check: originOf("proxy")},
+		{name: "ca-file", check: readable, leads: true},
+		{name: "tls-cert", check: readable, leads: true},
+		{name: "tls-key", check: readable, leads: true},
+		{name: "proxy", check: originOf("proxy"), leads: true},
 		{name: "no-proxy", check: anything},
 		{name: "allow-http", check: oneOf("true", "false"), unset: "false"},
 	}
 }
 
+// leadingSettings names the options whose change is tried before it is stored.
+func leadingSettings() []string {
+	var out []string
+	for _, s := range settings() {
+		if s.leads {
+			out = append(out, s.name)
+		}
+	}
+	return out
+}
+
 // checkSettings validates options and returns what to store and what to warn of. An empty value removes an option.
-func checkSettings(in map[string]string) (out map[string]*string, warnings []string, err error) {
+func checkSettings(product bitbucket.Product, in map[string]string) (out map[string]*string, warnings []string, err error) {
 	known := map[string]setting{}
 	var names []string
 	for _, s := range settings() {
-		known[s.name] = s
-		names = append(names, s.name)
+		if s.only == "" || s.only == product {
+			known[s.name] = s
+			names = append(names, s.name)
+		}
 	}
 	out = map[string]*string{}
 	for name, value := range in {
 		s, ok := known[name]
 		if !ok {
-			return nil, nil, fault.New(fault.Usage, "a connection has no option %q", name).With("known are %s", strings.Join(names, ", "))
+			return nil, nil, fault.New(fault.Usage, "a connection has no option %q%s", name, ofTheOther(name, product)).With("known are %s", strings.Join(names, ", "))
 		}
 		value = strings.TrimSpace(value)
 		if value == "" {
@@ -72,6 +95,17 @@ func checkSettings(in map[string]string) (out map[string]*string, warnings []str
 	}
 	slices.Sort(warnings)
 	return out, warnings, nil
+}
+
+// ofTheOther explains an option that only the other product has.
+func ofTheOther(name string, product bitbucket.Product) string {
+	words := map[bitbucket.Product]string{bitbucket.Cloud: "Bitbucket Cloud", bitbucket.DataCenter: "Bitbucket Data Center"}
+	for _, s := range settings() {
+		if s.name == name && s.only != "" {
+			return ": only one of " + words[s.only] + " has it, and this one is of " + words[product]
+		}
+	}
+	return ""
 }
 
 func oneOf(values ...string) func(string) error {
@@ -93,6 +127,25 @@ func workspaceList(v string) error {
 		}
 	}
 	return nil
+}
+
+func projectList(v string) error {
+	for p := range strings.SplitSeq(v, ",") {
+		if p = strings.TrimSpace(p); p == "" || strings.ContainsAny(p, "/?#% ") {
+			return fault.New(fault.Usage, "%q is no list of projects", v).
+				With("give keys separated by commas: the part of the address after /projects/")
+		}
+	}
+	return nil
+}
+
+func positive(name string, most float64) func(string) error {
+	return func(v string) error {
+		if n, err := strconv.ParseFloat(v, 64); err != nil || !(n > 0 && n <= most) {
+			return fault.New(fault.Usage, "%s is %q", name, v).With("give a number above 0, at most %g", most)
+		}
+		return nil
+	}
 }
 
 // originOf checks a URL without its secrets; whether it may be plain http is decided with allow-http beside it.
@@ -129,4 +182,20 @@ func readable(path string) error {
 		return fault.Wrap(err, fault.Usage, "a file of the connection cannot be read").With("the path must be readable by the server's user")
 	}
 	return f.Close()
+}
+
+func count(name string, most int) func(string) error {
+	return func(v string) error {
+		if n, err := strconv.Atoi(v); err != nil || n < 1 || n > most {
+			return fault.New(fault.Usage, "%s is %q", name, v).With("give a number from 1 to %d", most)
+		}
+		return nil
+	}
+}
+
+func allowedHours(v string) error {
+	if _, err := bitbucket.ParseHours(v); err != nil {
+		return fault.Wrap(err, fault.Usage, "hours says when a Data Center may be read")
+	}
+	return nil
 }

@@ -68,10 +68,18 @@ func (r *runs) stop(ctx context.Context) error {
 	}
 }
 
-// Start implements api.Runs. It returns as soon as the run has a number. While background work of the same connection
+// Start implements api.Runs. A credential that Bitbucket does not accept stops it, since a person is there to put that
+// right. It returns as soon as the run has a number. While background work of the same connection
 // holds its lease, it waits for its turn: that work goes in slices.
 func (r *runs) Start(ctx context.Context, name string, o sync.RunOptions) (int64, error) {
 	conn, err := r.app.store.Connection(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	refused, _, err := r.app.validate(ctx, conn)
+	if err == nil {
+		err = refuse(conn, refused)
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -32,7 +32,12 @@ func (a *App) workSync(ctx context.Context, t job.Task) error {
 	}
 	stop := context.AfterFunc(ctx, func() { a.runs.cancelOf(conn.ID) })
 	defer stop()
-	_, err = a.runs.do(conn, sync.RunOptions{Cause: graph.Cause{Kind: "run"}}, func(int64) {})
+	refused, accepted, err := a.validate(ctx, conn)
+	if err != nil {
+		return verdict(ctx, err)
+	}
+	o := sync.RunOptions{Cause: graph.Cause{Kind: "run"}, Without: without(refused, accepted)}
+	_, err = a.runs.do(conn, o, func(int64) {})
 	return verdict(ctx, err)
 }
 

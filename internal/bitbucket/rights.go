@@ -192,3 +192,21 @@ func serverRights() []Right {
 		same("comments", "comments on pull requests", RoleWrite, false, "REPO_READ"),
 	}
 }
+
+// Lacking lists the scopes that a credential lacks for what its role is there for.
+func Lacking(p Product, c CredentialReport) []MissingScope {
+	var out []MissingScope
+	for _, r := range RightsOf(p) {
+		if r.Role != c.Role {
+			continue
+		}
+		have, missing := r.Judge(c.Kind, c.Scopes, c.ScopesKnown)
+		if have != HaveNo {
+			continue
+		}
+		for _, s := range missing {
+			out = append(out, MissingScope{Scope: s, Feature: r.What})
+		}
+	}
+	return out
+}

@@ -7,8 +7,15 @@ import (
 
 // Report is what Check found out.
 type Report struct {
+	Instance    *InstanceReport // Data Center only
 	Credentials []CredentialReport
-	Workspaces  []WorkspaceReport
+	Workspaces  []WorkspaceReport // or the projects of a Data Center that were asked for
+}
+
+// InstanceReport says which Data Center answered.
+type InstanceReport struct {
+	URL     string // as it was reduced to what is needed
+	Version string
 }
 
 // CredentialReport is the verdict on one principal.

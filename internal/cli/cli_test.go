@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -127,14 +128,15 @@ func TestCredentialFlags(t *testing.T) {
 		return out
 	}
 	tests := []struct {
-		name  string
-		flags credentialFlags
-		env   config.Config
-		in    string
-		ask   string // what the prompt answers; empty for no terminal
-		want  []client.NewCredential
-		fails string
-		warns bool
+		name    string
+		product string // cloud where empty
+		flags   credentialFlags
+		env     config.Config
+		in      string
+		ask     string // what the prompt answers; empty for no terminal
+		want    []client.NewCredential
+		fails   string
+		warns   bool
 	}{
 		{name: "file with lines", flags: credentialFlags{ClientKey: " k1 , k2", ClientSecret: "@" + file}, want: oauth("k1", "s1", "k2", "s2")},
 		{name: "standard input", flags: credentialFlags{ClientKey: "k1", ClientSecret: "-"}, in: "s1\n", want: oauth("k1", "s1")},
@@ -158,6 +160,20 @@ func TestCredentialFlags(t *testing.T) {
 		{name: "nothing", fails: "no credential was given"},
 		{name: "standard input twice", flags: credentialFlags{ClientKey: "k", ClientSecret: "-", Token: "-"}, in: "s", fails: "both read standard input"},
 		{name: "empty input", flags: credentialFlags{Token: "-"}, in: "\n", fails: "standard input is empty"},
+		{
+			name: "password with a comma", product: "datacenter", flags: credentialFlags{Username: "joe", Password: "-"}, in: "a,b\n",
+			want: []client.NewCredential{{Kind: "basic", Identity: "joe", Secret: "a,b"}},
+		},
+		{
+			name: "password by prompt", product: "datacenter", flags: credentialFlags{Username: "joe"}, ask: "s1",
+			want: []client.NewCredential{{Kind: "basic", Identity: "joe", Secret: "s1"}},
+		},
+		{
+			name: "variables of the other product", product: "datacenter", env: config.Config{ClientKey: "k1", ClientSecret: "s1", Token: "t1"},
+			want: []client.NewCredential{{Kind: "token", Secret: "t1"}},
+		},
+		{name: "nothing for a Data Center", product: "datacenter", env: config.Config{ClientKey: "k1", ClientSecret: "s1"}, fails: "no credential was given"},
+		{name: "user without password", product: "datacenter", flags: credentialFlags{Username: "joe"}, fails: "1 user name but 0 passwords were given"},
 		{name: "missing file", flags: credentialFlags{Token: "@/does/not/exist"}, fails: "the file cannot be read"},
 	}
 	for _, tt := range tests {
@@ -166,7 +182,7 @@ func TestCredentialFlags(t *testing.T) {
 			if tt.ask != "" {
 				d.Terminal, d.Prompt = true, func(string) (string, error) { return tt.ask, nil }
 			}
-			got, err := tt.flags.read(d.session(tt.env), "")
+			got, err := tt.flags.read(d.session(tt.env), "", orElse(tt.product, "cloud"))
 			if tt.fails != "" {
 				if !fault.Is(err, fault.Usage) || !strings.Contains(err.Error(), tt.fails) {
 					t.Errorf("got %v, want %q", err, tt.fails)
@@ -247,6 +263,11 @@ func TestAnswers(t *testing.T) {
 }
 
 func TestProgressOnATerminal(t *testing.T) {
+	// In a bubble, where no second passes by itself and repaints the line.
+	synctest.Test(t, progressOnATerminal)
+}
+
+func progressOnATerminal(t *testing.T) {
 	d := newDesk("")
 	d.Terminal, d.Width = true, func() int { return 60 }
 	p := d.session(config.Config{}).progress("acme")

@@ -3,7 +3,7 @@ package cli
 import (
 	"fmt"
 	"maps"
-	"slices"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -12,16 +12,8 @@ import (
 )
 
 type connectCmd struct {
-	Cloud connectCloudCmd `cmd:"" help:"Connect workspaces of Bitbucket Cloud."`
-}
-
-// credentialFlags say how to log in.
-type credentialFlags struct {
-	ClientKey    string `group:"cred" help:"Keys of OAuth consumers, separated by commas." placeholder:"KEY,…"`
-	ClientSecret string `group:"cred" help:"Their secrets in the same order: @FILE, - or the value." placeholder:"SECRET,…"`
-	Token        string `group:"cred" help:"Access tokens: @FILE, - or the value." placeholder:"TOKEN,…"`
-	Email        string `group:"cred" help:"E-mail address of the Atlassian account of the API token." placeholder:"EMAIL"`
-	APIToken     string `group:"cred" name:"api-token" help:"API token of that account: @FILE, - or the value." placeholder:"TOKEN"`
+	Cloud      connectCloudCmd      `cmd:"" help:"Connect workspaces of Bitbucket Cloud."`
+	DataCenter connectDataCenterCmd `cmd:"" name:"datacenter" help:"Connect a Bitbucket Data Center, or some of its projects."`
 }
 
 // networkFlags say how to reach a Bitbucket.
@@ -51,10 +43,51 @@ type readingFlags struct {
 	Set                  map[string]string `help:"Any other option." placeholder:"KEY=VALUE"`
 }
 
+// settings are the options that both products have, as far as they were given.
+func (f readingFlags) settings(n networkFlags) map[string]string {
+	out := map[string]string{
+		"pull-requests": f.PullRequests, "enriched-pull-requests": f.EnrichedPullRequests, "permissions": f.Permissions,
+		"history": f.History, "monitor": f.Monitor, "history-scan": f.HistoryScan,
+		"public-url": n.PublicURL, "git-url": n.GitURL, "ca-file": absolute(n.CAFile), "tls-cert": absolute(n.TLSCert), "tls-key": absolute(n.TLSKey),
+		"proxy": n.Proxy, "no-proxy": n.NoProxy,
+	}
+	if n.AllowHTTP {
+		out["allow-http"] = "true"
+	}
+	return out
+}
+
+// given overlays the options of --set and drops those that nobody gave.
+func (f readingFlags) given(settings map[string]string) map[string]string {
+	maps.Copy(settings, f.Set)
+	maps.DeleteFunc(settings, func(_, v string) bool { return v == "" })
+	return settings
+}
+
+// connection is what both products send.
+func (f readingFlags) connection(name, product string, settings map[string]string, creds []client.NewCredential) client.NewConnection {
+	return client.NewConnection{
+		Name: name, Product: product, AccountName: f.AccountName, TagAccountName: f.TagAccountName,
+		Description: f.Description, Interval: f.Interval, Settings: f.given(settings), Credentials: creds,
+	}
+}
+
+// absolute makes a path independent of where the server was started.
+func absolute(path string) string {
+	if path == "" {
+		return ""
+	}
+	if a, err := filepath.Abs(path); err == nil {
+		return a
+	}
+	return path
+}
+
 type connectCloudCmd struct {
 	Name      string `arg:"" help:"Name of the connection."`
 	Workspace string `required:"" help:"Workspaces by slug, separated by commas; all means every workspace the credentials reach." placeholder:"W,…"`
-	credentialFlags
+	consumerFlags
+	tokenFlag
 	APIURL  string `name:"api-url" help:"URL of the API; https://api.bitbucket.org/2.0 where absent." placeholder:"URL"`
 	SiteURL string `name:"site-url" help:"URL of the site; https://bitbucket.org where absent." placeholder:"URL"`
 	readingFlags
@@ -64,7 +97,9 @@ type connectCloudCmd struct {
 
 // Help implements kong.HelpProvider.
 func (connectCloudCmd) Help() string {
-	return `Secrets come from @FILE, from standard input (-), from WINDLASS_CLIENT_SECRET and the like (or …_FILE), or are asked for.
+	return `Checks the credentials and the workspaces, says what a first read takes, stores the connection, and reads nothing else.
+
+Secrets come from @FILE, from standard input (-), from WINDLASS_CLIENT_SECRET and the like (or …_FILE), or are asked for.
 Several keys with as many secrets share the work when one allowance is spent.
 
 Examples:
@@ -75,116 +110,31 @@ Examples:
 
 // Run makes the connection.
 func (c connectCloudCmd) Run(s *session) error {
-	creds, err := c.read(s, "")
+	creds, err := allFlags(c.consumerFlags, c.tokenFlag, passwordFlags{}).read(s, "", "cloud")
 	if err != nil {
 		return err
 	}
-	settings := map[string]string{
-		"api-url": c.APIURL, "site-url": c.SiteURL,
-		"pull-requests": c.PullRequests, "enriched-pull-requests": c.EnrichedPullRequests, "permissions": c.Permissions,
-		"history": c.History, "monitor": c.Monitor, "history-scan": c.HistoryScan,
-		"public-url": c.PublicURL, "git-url": c.GitURL, "ca-file": c.CAFile, "tls-cert": c.TLSCert, "tls-key": c.TLSKey,
-		"proxy": c.Proxy, "no-proxy": c.NoProxy,
-	}
+	settings := c.settings(c.networkFlags)
+	settings["api-url"], settings["site-url"] = c.APIURL, c.SiteURL
 	if w := split(c.Workspace); len(w) > 0 && (len(w) > 1 || w[0] != "all") {
 		settings["workspaces"] = strings.Join(w, ",")
 	} else if len(w) == 0 {
 		return fault.New(fault.Usage, "--workspace names no workspace").With("give slugs such as acme, or all")
 	}
-	if c.AllowHTTP {
-		settings["allow-http"] = "true"
-	}
-	maps.Copy(settings, c.Set)
-	maps.DeleteFunc(settings, func(_, v string) bool { return v == "" })
-
 	return s.with(func(d door) error {
-		got, err := d.Connect(s.ctx, client.NewConnection{
-			Name: c.Name, Product: "cloud", AccountName: c.AccountName, TagAccountName: c.TagAccountName,
-			Description: c.Description, Interval: c.Interval, Settings: settings, Credentials: creds,
-		})
+		got, err := d.Connect(s.ctx, c.connection(c.Name, "cloud", settings, creds))
 		if err != nil {
 			return err
 		}
 		printCheck(s, got.Check)
-		fmt.Fprintf(s.Out, "Connected %s. Read it with: windlass sync %s\n", got.Connection.Name, got.Connection.Name)
+		s.connected(got.Connection)
 		return nil
 	})
 }
 
-// read turns the flags and their variables into credentials of one role.
-func (f credentialFlags) read(s *session, role string) ([]client.NewCredential, error) {
-	in := &secrets{s: s}
-	cfg := s.config
-	given := f != credentialFlags{}
-	fromEnv := func(v string) string {
-		if given {
-			return "" // flags of one kind are not mixed with variables of another
-		}
-		return v
-	}
-	keys := split(f.ClientKey)
-	if f.ClientKey == "" && (f.ClientSecret != "" || !given) {
-		keys = split(cfg.ClientKey)
-	}
-	envSecret := fromEnv(cfg.ClientSecret)
-	if f.ClientKey != "" {
-		envSecret = cfg.ClientSecret
-	}
-	list, err := in.flag("client-secret", f.ClientSecret, envSecret)
-	if err != nil {
-		return nil, err
-	}
-	if list == "" && len(keys) > 0 {
-		if list, err = in.ask("Client secret of " + strings.Join(keys, ", ")); err != nil {
-			return nil, err
-		}
-	}
-	var out []client.NewCredential
-	clientSecrets := split(list)
-	if len(keys) != len(clientSecrets) {
-		return nil, fault.New(fault.Usage, "%s but %s were given", many(len(keys), "client key"), many(len(clientSecrets), "client secret")).
-			With("give as many secrets as keys, in the same order, separated by commas")
-	}
-	for i, k := range keys {
-		out = append(out, client.NewCredential{Role: role, Kind: "oauth", Identity: k, Secret: clientSecrets[i]})
-	}
-	tokens, err := in.flag("token", f.Token, fromEnv(cfg.Token))
-	if err != nil {
-		return nil, err
-	}
-	for _, t := range split(tokens) {
-		out = append(out, client.NewCredential{Role: role, Kind: "token", Secret: t})
-	}
-	email := f.Email
-	if email == "" && (f.APIToken != "" || !given) {
-		email = cfg.Email
-	}
-	envToken := fromEnv(cfg.APIToken)
-	if f.Email != "" {
-		envToken = cfg.APIToken
-	}
-	apiToken, err := in.flag("api-token", f.APIToken, envToken)
-	if err != nil {
-		return nil, err
-	}
-	if apiToken == "" && email != "" {
-		if apiToken, err = in.ask("API token of " + email); err != nil {
-			return nil, err
-		}
-	}
-	apiTokens, emails := split(apiToken), split(email)
-	if len(apiTokens) != len(emails) {
-		return nil, fault.New(fault.Usage, "%s but %s were given", many(len(emails), "e-mail address"), many(len(apiTokens), "API token")).
-			With("an API token logs in with the e-mail address of its account: give --email and --api-token together")
-	}
-	for i, t := range apiTokens {
-		out = append(out, client.NewCredential{Role: role, Kind: "api-token", Identity: emails[i], Secret: t})
-	}
-	if len(out) == 0 {
-		return nil, fault.New(fault.Usage, "no credential was given").
-			With("give --client-key and --client-secret, or --token, or --email and --api-token; secrets as @FILE, - or by WINDLASS_CLIENT_SECRET and the like")
-	}
-	return out, nil
+// connected says what to do next.
+func (s *session) connected(c client.Connection) {
+	fmt.Fprintf(s.Out, "Connected %s. Read it with: windlass sync %s\n", c.Name, c.Name)
 }
 
 func many(n int, what string) string {
@@ -195,42 +145,6 @@ func many(n int, what string) string {
 		return strconv.Itoa(n) + " " + what + "es"
 	}
 	return strconv.Itoa(n) + " " + what + "s"
-}
-
-// printCheck says what each credential can do, what it lacks, and which workspaces were found.
-func printCheck(s *session, c client.Check) {
-	for _, k := range c.Credentials {
-		switch {
-		case !k.Valid:
-			fmt.Fprintf(s.Out, "✗ %s: %s\n", k.Name, orElse(k.Problem, "refused"))
-		case len(k.Missing) > 0:
-			fmt.Fprintf(s.Out, "! %s works%s, but lacks %s\n", k.Name, as(k.Principal), strings.Join(k.Missing, ", "))
-		default:
-			fmt.Fprintf(s.Out, "✓ %s works%s\n", k.Name, as(k.Principal))
-		}
-		if len(k.Scopes) > 0 {
-			fmt.Fprintf(s.Out, "    granted: %s\n", strings.Join(slices.Sorted(slices.Values(k.Scopes)), ", "))
-		}
-		if k.Problem != "" && k.Valid && len(k.Missing) == 0 {
-			fmt.Fprintf(s.Out, "    %s\n", k.Problem)
-		}
-		if k.Remedy != "" {
-			fmt.Fprintf(s.Out, "    %s\n", sentence(k.Remedy))
-		}
-	}
-	for _, w := range c.Workspaces {
-		if w.Found {
-			fmt.Fprintf(s.Out, "✓ workspace %s%s\n", w.Slug, parens(w.Name))
-			continue
-		}
-		fmt.Fprintf(s.Out, "✗ workspace %s: %s\n", w.Slug, orElse(w.Problem, "not found"))
-		if len(w.Near) > 0 {
-			fmt.Fprintf(s.Out, "    did you mean %s?\n", strings.Join(w.Near, " or "))
-		}
-	}
-	for _, w := range c.Warnings {
-		fmt.Fprintf(s.Out, "! %s\n", w)
-	}
 }
 
 func as(principal string) string {

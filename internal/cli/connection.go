@@ -1,12 +1,12 @@
 package cli
 
 import (
-	"bufio"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/windlass-hq/windlass/client"
 	"github.com/windlass-hq/windlass/internal/fault"
@@ -39,10 +39,18 @@ func (c connectionListCmd) Run(s *session) error {
 			if n.LastRun != nil {
 				status, when = n.LastRun.Status, moment(n.LastRun.StartedAt)
 			}
-			rows[i] = []string{n.Name, n.Product, n.Settings["workspaces"], n.AccountName, n.Interval, status, when, n.Description}
+			rows[i] = []string{n.Name, n.Product, covers(n), n.AccountName, n.Interval, status, when, n.Description}
 		}
-		return c.print(s.Out, list, []string{"name", "product", "workspaces", "account", "interval", "last run", "started", "description"}, rows)
+		return c.print(s.Out, list, []string{"name", "product", "reads", "account", "interval", "last run", "started", "description"}, rows)
 	})
+}
+
+// covers says in one cell what a connection reads.
+func covers(n client.Connection) string {
+	if n.Product == "datacenter" {
+		return n.Settings["url"] + leading(" ", n.Settings["projects"])
+	}
+	return orElse(n.Settings["workspaces"], "all workspaces")
 }
 
 type connectionShowCmd struct {
@@ -74,6 +82,12 @@ func (c connectionShowCmd) Run(s *session) error {
 		for _, k := range n.Credentials {
 			rows = append(rows, []string{fmt.Sprintf("credential %d", k.ID), describe(k)})
 		}
+		for _, b := range n.Budgets {
+			rows = append(rows, []string{"budget " + b.Group, budget(b)})
+		}
+		for _, st := range n.Staleness {
+			rows = append(rows, []string{"age of " + st.Listing, age(st)})
+		}
 		if r := n.LastRun; r != nil {
 			rows = append(rows, []string{"last run", fmt.Sprintf("%d %s, started %s", r.ID, r.Status, moment(r.StartedAt))})
 		}
@@ -83,6 +97,52 @@ func (c connectionShowCmd) Run(s *session) error {
 		}
 		return c.print(s.Out, n, []string{"what", "value"}, rows)
 	})
+}
+
+// budget words what a principal has spent.
+func budget(b client.Budget) string {
+	text := orElse(b.Name, b.Principal) + ": " + many(b.Spent, "call") + " in the last hour"
+	if b.Allowance > 0 {
+		text += fmt.Sprintf(" of %s (Windlass takes at most %s)", thousands(int64(b.Allowance)), thousands(int64(b.Share)))
+	}
+	if b.RestsUntil != nil {
+		text += ", rests until " + moment(*b.RestsUntil)
+	}
+	return text
+}
+
+// age words how old what is known of a kind of listing can be.
+func age(st client.Staleness) string {
+	var parts []string
+	if st.Oldest != nil {
+		parts = append(parts, "at most "+duration(st.Seconds)+" now")
+	}
+	switch {
+	case st.AtMost == 0:
+		parts = append(parts, "no limit: no interval is set")
+	case st.Overdue:
+		parts = append(parts, "overdue: it should be at most "+duration(st.AtMost))
+	default:
+		parts = append(parts, "never above "+duration(st.AtMost)+" while runs are on time")
+	}
+	if st.Unread > 0 {
+		parts = append(parts, fmt.Sprintf("%s of %s not read to their end yet", thousands(int64(st.Unread)), many(st.Listings, "listing")))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// duration words seconds in their largest unit and the next.
+func duration(seconds int64) string {
+	switch d := time.Duration(seconds) * time.Second; {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", seconds)
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+	default:
+		return fmt.Sprintf("%d days", int(d.Hours()/24))
+	}
 }
 
 func tagged(shown bool) string {
@@ -156,38 +216,48 @@ type connectionEditCmd struct {
 	Workspace            *string           `help:"Workspaces by slug, separated by commas, or all." placeholder:"W,…"`
 	APIURL               *string           `name:"api-url" help:"URL of the API." placeholder:"URL"`
 	SiteURL              *string           `name:"site-url" help:"URL of the site." placeholder:"URL"`
+	URL                  *string           `name:"url" help:"Address of the Data Center, after a move; what is known of it stays." placeholder:"URL"`
+	Project              *string           `help:"Projects of the Data Center by key, separated by commas, or all." placeholder:"KEY,…"`
 	PullRequests         *string           `help:"Read pull requests: true or false." placeholder:"BOOL"`
 	EnrichedPullRequests *string           `help:"Read review detail: true or false." placeholder:"BOOL"`
 	Permissions          *string           `help:"Read permissions: true or false." placeholder:"BOOL"`
 	History              *string           `help:"How far back pull requests go: none, all, or a time." placeholder:"TIME"`
 	Set                  map[string]string `help:"Any other option; an empty value removes it." placeholder:"KEY=VALUE"`
+	Yes                  bool              `help:"Store where to read, and what, without trying it first."`
 }
 
 // Help implements kong.HelpProvider.
 func (connectionEditCmd) Help() string {
-	return "Only what is given changes.\n\nExamples:\n  windlass connection edit acme --interval 4h\n  windlass connection edit acme --set proxy="
+	return `Only what is given changes. A new address, workspace or project is tried before it is stored.
+
+Examples:
+  windlass connection edit acme --interval 4h
+  windlass connection edit acme --set proxy=
+  windlass connection edit corp --url https://bitbucket.new.example.com`
 }
 
 // Run changes.
 func (c connectionEditCmd) Run(s *session) error {
 	u := client.ConnectionUpdate{
 		AccountName: c.AccountName, TagAccountName: c.TagAccountName, Description: c.Description, Interval: c.Interval,
-		Settings: map[string]string{},
+		Settings: map[string]string{}, Unchecked: c.Yes,
 	}
 	for name, v := range map[string]*string{
-		"api-url": c.APIURL, "site-url": c.SiteURL, "pull-requests": c.PullRequests,
+		"api-url": c.APIURL, "site-url": c.SiteURL, "url": c.URL, "pull-requests": c.PullRequests,
 		"enriched-pull-requests": c.EnrichedPullRequests, "permissions": c.Permissions, "history": c.History,
 	} {
 		if v != nil {
 			u.Settings[name] = *v
 		}
 	}
-	if c.Workspace != nil {
-		w := strings.Join(split(*c.Workspace), ",")
-		if w == "all" {
-			w = ""
+	for name, v := range map[string]*string{"workspaces": c.Workspace, "projects": c.Project} {
+		if v != nil {
+			list := strings.Join(split(*v), ",")
+			if list == "all" {
+				list = ""
+			}
+			u.Settings[name] = list
 		}
-		u.Settings["workspaces"] = w
 	}
 	maps.Copy(u.Settings, c.Set)
 	if len(u.Settings) == 0 && u.AccountName == nil && u.TagAccountName == nil && u.Description == nil && u.Interval == nil {
@@ -246,12 +316,23 @@ func (s *session) confirm(question string) (bool, error) {
 		return false, fault.New(fault.Usage, "this needs a confirmation, and there is no terminal to ask on").With("add --yes")
 	}
 	fmt.Fprintf(s.Err, "%s [yes/no] ", question)
-	line, err := bufio.NewReader(s.In).ReadString('\n')
-	if err != nil && line == "" {
-		return false, nil
-	}
-	answer := strings.ToLower(strings.TrimSpace(line))
+	answer := strings.ToLower(strings.TrimSpace(s.line()))
 	return answer == "yes" || answer == "y", nil
+}
+
+// line reads one line and nothing behind it, since another question may follow.
+func (s *session) line() string {
+	var line []byte
+	one := make([]byte, 1)
+	for {
+		n, err := s.In.Read(one)
+		if n == 1 && one[0] != '\n' {
+			line = append(line, one[0])
+		}
+		if err != nil || n == 1 && one[0] == '\n' {
+			return string(line)
+		}
+	}
 }
 
 type credentialCmd struct {
@@ -263,21 +344,31 @@ type credentialCmd struct {
 type credentialAddCmd struct {
 	Name string `arg:"" help:"Name of the connection."`
 	Role string `enum:",data,access,hooks,write" default:"" help:"What it is for: data, access, hooks or write; everything it can do where absent." placeholder:"ROLE"`
-	credentialFlags
+	consumerFlags
+	tokenFlag
+	passwordFlags
 }
 
 // Help implements kong.HelpProvider.
 func (credentialAddCmd) Help() string {
-	return "Example:\n  windlass connection credential add acme --role access --token @token.txt"
+	return `Which right each role needs with which kind of credential: docs/rights.md.
+
+Examples:
+  windlass connection credential add acme --role access --client-key KEY --client-secret @secret.txt
+  windlass connection credential add corp --username windlass --password -`
 }
 
 // Run adds.
 func (c credentialAddCmd) Run(s *session) error {
-	creds, err := c.read(s, c.Role)
-	if err != nil {
-		return err
-	}
 	return s.with(func(d door) error {
+		to, err := d.Connection(s.ctx, c.Name)
+		if err != nil {
+			return err
+		}
+		creds, err := allFlags(c.consumerFlags, c.tokenFlag, c.passwordFlags).read(s, c.Role, to.Product)
+		if err != nil {
+			return err
+		}
 		for _, n := range creds {
 			k, err := d.AddCredential(s.ctx, c.Name, n)
 			if err != nil {

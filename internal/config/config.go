@@ -31,6 +31,8 @@ type Config struct {
 	Token        string
 	Email        string
 	APIToken     string
+	Username     string
+	Password     string
 
 	origins map[string]string // option name → where its value came from
 }

@@ -96,5 +96,13 @@ func Options() []Option {
 			Name: "api-token", Secret: true, Section: Credential, EnvOnly: true, field: func(c *Config) *string { return &c.APIToken },
 			Doc: "API token of that account.",
 		},
+		{
+			Name: "username", Section: Credential, EnvOnly: true, field: func(c *Config) *string { return &c.Username },
+			Doc: "User of a Data Center.",
+		},
+		{
+			Name: "password", Secret: true, Section: Credential, EnvOnly: true, field: func(c *Config) *string { return &c.Password },
+			Doc: "Password of that user.",
+		},
 	}
 }
