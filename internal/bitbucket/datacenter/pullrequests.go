@@ -82,7 +82,7 @@ func (p *pullRequestListing) list(ctx context.Context, state string, limit int, 
 	}
 	if cut != nil && p.since > 0 {
 		l.enough = func(values []bitbucket.JSON) bool {
-			*cut = *cut || olderThan(values, p.since)
+			*cut = olderThan(values, p.since)
 			return *cut
 		}
 	}

@@ -252,14 +252,14 @@ func (s seen) budget(size int) int {
 	return n
 }
 
-// TestWholeSandbox reads sandboxes of all versions, in every way of logging in, and compares each entity and
+// TestWholeSandbox reads sandboxes of all versions, one of them in every way of logging in, and compares each entity and
 // relationship with what an independent reader computes, the calls with their budget, and every property with the
 // declared model.
 func TestWholeSandbox(t *testing.T) {
 	for _, version := range []string{"7.6", "7.21", "8.9", "9.4", "10.0"} {
 		s := box(t, sandbox.Options{
-			Repositories: 23, PullRequests: 260, Users: 17, Seed: 7, DCVersion: version, DCISODates: version == "10.0",
-			Limits: sandbox.Limits{DCPage: 40},
+			Repositories: 15, PullRequests: 150, Users: 14, Seed: 7, DCVersion: version, DCISODates: version == "10.0",
+			Limits: sandbox.Limits{DCPage: 20},
 		})
 		o := oracle{t: t, handler: s.Handler()}
 		wantKeys, wantEdges := o.graph()
@@ -271,6 +271,9 @@ func TestWholeSandbox(t *testing.T) {
 			"one user twice": with(adminToken, adminPassword),
 			"page as URL":    func(o *datacenter.Options) { o.URL += "/projects/ENG?x=1#y" },
 		} {
+			if version != "9.4" && name != "two users" {
+				continue
+			}
 			t.Run(version+" "+name, func(t *testing.T) {
 				c := openBox(t, s.Handler(), change)
 				if report, err := c.Check(t.Context(), nil); err != nil {
@@ -281,7 +284,7 @@ func TestWholeSandbox(t *testing.T) {
 					t.Fatal(err)
 				}
 				compare(t, got, wantKeys, wantEdges)
-				if want := got.budget(40); got.prCalls != want {
+				if want := got.budget(20); got.prCalls != want {
 					t.Errorf("pull requests took %d calls, budget %d", got.prCalls, want)
 				}
 				if constant := got.calls - got.prCalls; constant > 8 {
@@ -606,7 +609,7 @@ func TestSandboxLimits(t *testing.T) {
 				if err != nil || len(got.repos) < 40 {
 					t.Fatalf("%d repositories, %v", len(got.repos), err)
 				}
-				if took := time.Since(begin); took > 10*time.Minute {
+				if took := time.Since(begin); took > time.Minute {
 					t.Errorf("took %s", took)
 				}
 			})
