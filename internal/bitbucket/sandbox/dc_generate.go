@@ -44,14 +44,12 @@ func (d *dataCenter) register(u *user, gap int32) {
 
 // userSlug turns a login name into what paths carry: both can differ (FACTS 132).
 func userSlug(login string) string {
-	slug := strings.Map(func(c rune) rune {
-		switch {
-		case c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '.' || c == '-' || c == '_':
+	return strings.Map(func(c rune) rune {
+		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '.' || c == '-' || c == '_' {
 			return c
 		}
 		return '_'
 	}, strings.ToLower(login))
-	return slug
 }
 
 // enrol makes accounts of the instance from the people. Names to sign in with are of every kind that companies use.

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 )
@@ -84,8 +85,6 @@ func (s *Sandbox) dcGitRepository(who *dcCredential, key, slug string, write boo
 func dcGitLogin(header map[string]string) *failure {
 	f := plainText(http.StatusUnauthorized, "Authentication failed. Please check your credentials and try again.")
 	f.header = map[string]string{"WWW-Authenticate": `Basic realm="Atlassian Bitbucket"`}
-	for k, v := range header {
-		f.header[k] = v
-	}
+	maps.Copy(f.header, header)
 	return f
 }

@@ -31,7 +31,7 @@ func (s *Sandbox) ServeSSH(ctx context.Context, l net.Listener) error {
 	defer running.Wait()
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	config, err := s.sshConfig()
 	if err != nil {
 		return err
@@ -81,7 +81,7 @@ func (s *Sandbox) sshConfig() (*ssh.ServerConfig, error) {
 // sshConnection speaks with one client until it hangs up, the context ends or its time is over.
 func (s *Sandbox) sshConnection(ctx context.Context, conn net.Conn, config *ssh.ServerConfig) {
 	ctx, cancel := context.WithTimeout(ctx, sshLifetime)
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	early := time.AfterFunc(sshHandshake, func() { _ = conn.Close() })
 	client, channels, requests, err := ssh.NewServerConn(conn, config)
@@ -92,7 +92,7 @@ func (s *Sandbox) sshConnection(ctx context.Context, conn net.Conn, config *ssh.
 	}
 	var running sync.WaitGroup
 	defer running.Wait() // what waits for the client ends with the connection
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	defer cancel()
 	running.Go(func() { ssh.DiscardRequests(requests) })
 	slots := make(chan struct{}, sshSessions)

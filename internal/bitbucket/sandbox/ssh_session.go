@@ -22,7 +22,7 @@ type sshSession struct {
 
 // serve answers the client's requests until one of them runs a command.
 func (t *sshSession) serve(ctx context.Context, requests <-chan *ssh.Request) {
-	defer t.channel.Close()
+	defer func() { _ = t.channel.Close() }()
 	for r := range requests {
 		switch r.Type {
 		case "env":

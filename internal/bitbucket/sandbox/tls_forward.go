@@ -122,13 +122,13 @@ func (p *ForwardProxy) tunnel(rw http.ResponseWriter, req *http.Request) {
 		http.Error(rw, err.Error(), http.StatusBadGateway)
 		return
 	}
-	defer far.Close()
+	defer func() { _ = far.Close() }()
 	near, early, err := http.NewResponseController(rw).Hijack()
 	if err != nil {
 		http.Error(rw, "The connection cannot become a tunnel: "+err.Error(), http.StatusHTTPVersionNotSupported)
 		return
 	}
-	defer near.Close()
+	defer func() { _ = near.Close() }()
 	if !p.keep(near, far) {
 		return
 	}
