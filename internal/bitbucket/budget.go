@@ -167,6 +167,8 @@ func (p *pool) reserve(ctx context.Context, acc *account, look bool) error {
 			acc.block = max(acc.block/2, 1)
 		}
 		calls = max(acc.block, 1)
+	}
+	if !look || !now.Before(acc.until) { // what was not used in its minute is others' again
 		trial = acc.left > 0 && acc.trying
 		unused, acc.left = acc.left, 0
 	}

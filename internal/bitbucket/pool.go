@@ -158,7 +158,11 @@ func (c *Client) ChooseFor(ctx context.Context, group string, ok func(principal 
 			p.onWait(v.soonest, why)
 			told = v.soonest
 		}
-		if err := p.wait(ctx, v.soonest, v.changed); err != nil {
+		until := v.soonest
+		if next := p.now().Add(lookEach); !v.refused && until.After(next) {
+			until = next // others may give back what they do not use
+		}
+		if err := p.wait(ctx, until, v.changed); err != nil {
 			return "", canceled(err)
 		}
 	}
