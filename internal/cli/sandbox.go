@@ -61,7 +61,7 @@ Example:
   windlass sandbox --repos 100 --pull-requests 2000
   windlass sandbox --tls-ca-out ca.pem --base-path /bb --ssh-listen 127.0.0.1:7999 --ssh-key-out id_sandbox
   windlass connect cloud try --workspace acme --api-url http://127.0.0.1:7990/cloud/2.0 --client-key sandbox-key
-  windlass connect datacenter try-dc --url http://127.0.0.1:7990/dc --token sandbox-token`
+  windlass connect datacenter try-dc --url http://127.0.0.1:7990/dc --token sandbox-token --yes`
 }
 
 // Run serves a sandbox until the context ends.
