@@ -26,7 +26,11 @@ func TestReadsBesideChanges(t *testing.T) {
 			}
 		})
 	}
-	wg.Go(func() { git(t, "", "ls-remote", cloneURL(base, name, "x-token-auth", token)) })
+	wg.Go(func() {
+		for range 4 {
+			git(t, "", "ls-remote", cloneURL(base, name, "x-token-auth", token))
+		}
+	})
 	wg.Go(func() {
 		for i := range 8 {
 			id, err := s.OpenPullRequest(sandbox.PullRequestSpec{Repository: name, Title: "t", Source: "race-" + strconv.Itoa(i)})

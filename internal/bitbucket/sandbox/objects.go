@@ -95,7 +95,7 @@ func (s *Sandbox) disk(r *repo) (*objects, error) {
 // ones, which pushes leave behind, are removed after it. On Data Center every pull request has a ref of its own
 // (FACTS 157); unlike a real one's, it never lags behind.
 func (d *objects) saveRefs(r *repo, g *graph) error {
-	if err := os.WriteFile(filepath.Join(d.dir, "HEAD"), []byte("ref: refs/heads/"+r.main+"\n"), 0o600); err != nil {
+	if err := d.replace("HEAD", []byte("ref: refs/heads/"+r.main+"\n")); err != nil {
 		return err
 	}
 	refs := map[string]hash{}
@@ -118,11 +118,7 @@ func (d *objects) saveRefs(r *repo, g *graph) error {
 	for _, n := range slices.Sorted(maps.Keys(refs)) {
 		fmt.Fprintf(&b, "%s %s\n", refs[n], n)
 	}
-	tmp := filepath.Join(d.dir, "packed-refs.new")
-	if err := os.WriteFile(tmp, b.Bytes(), 0o600); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, filepath.Join(d.dir, "packed-refs")); err != nil {
+	if err := d.replace("packed-refs", b.Bytes()); err != nil {
 		return err
 	}
 	for _, sub := range []string{"refs/heads", "refs/tags"} {
@@ -135,6 +131,16 @@ func (d *objects) saveRefs(r *repo, g *graph) error {
 		}
 	}
 	return nil
+}
+
+// replace writes a file of the repository in one step, since a git that runs at the same time takes a folder with half
+// a HEAD for no repository.
+func (d *objects) replace(name string, data []byte) error {
+	tmp := filepath.Join(d.dir, name+".new")
+	if err := os.WriteFile(tmp, data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, filepath.Join(d.dir, name))
 }
 
 func (d *objects) loose(h hash) string {
