@@ -87,6 +87,7 @@ func on(t *testing.T, database func(testing.TB) *storetest.Database, o sandbox.O
 	for _, side := range sides {
 		db := database(t)
 		t.Run(db.Name+"/"+side.String(), func(t *testing.T) {
+			t.Parallel() // they wait for disks and answers more than they compute
 			test(t, newFixture(t, db.Open(t, storetest.WithNow(time.Now)), o, side))
 		})
 	}
