@@ -150,24 +150,29 @@ func (g *governor) end(ctx context.Context, ticket int64, a answer) error {
 
 // latency tells when answers take twice as long as they used to.
 type latency struct {
-	n             int
-	recent, usual float64 // seconds: moving averages over about 16 and 256 answers
+	n             int     // answers since the pace was changed
+	recent, usual float64 // seconds: moving averages over about 8 and 256 answers
 }
 
-// settled is how many answers it takes until the averages mean something, and how long to look again after the pace
-// was changed.
-const settled = 32
+const (
+	// settled is how many answers it takes until the averages mean something.
+	settled = 32
+	// doubled is how a doubling shows in averages that lag behind, within a dozen answers. The seconds beside it keep
+	// out what a network varies by.
+	doubled, jitters = 1.6, 0.01
+)
 
 func (l *latency) add(d time.Duration) (slower bool) {
 	s := d.Seconds()
 	l.n++
-	if l.n <= settled && l.usual == 0 {
-		l.recent, l.usual = s, s
+	if l.n <= settled { // the mean of these is what is usual at this pace
+		l.usual += (s - l.usual) / float64(l.n)
+		l.recent = l.usual
+		return false
 	}
-	l.recent += (s - l.recent) / 16
-	l.usual += (s - l.usual) / float64(min(l.n, 256))
-	// Fractions of what a network varies by are no sign of load.
-	if l.n < settled || l.recent < 2*l.usual+0.02 {
+	l.recent += (s - l.recent) / 8
+	l.usual += (s - l.usual) / 256
+	if l.recent < doubled*l.usual+jitters {
 		return false
 	}
 	l.n = 0
