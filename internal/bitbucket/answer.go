@@ -128,16 +128,15 @@ func isTLS(err error) bool {
 	return strings.Contains(err.Error(), "tls: ") || strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
 }
 
-// backoff returns the pause before the next attempt: half a second, doubled each time, with jitter; or what a 503
-// asks for, within reason.
+// backoff returns the pause before the next attempt: half a second, doubled each time, with jitter; or what a 503 asks
+// for, within reason, and a little more so that clients that were told the same do not return together.
 func (a answer) backoff(attempt int) time.Duration {
-	d := min(500*time.Millisecond<<min(attempt-1, 6), 15*time.Second)
-	if a.header != nil {
-		if after, ok := retryAfter(a.header, a.sentAt); ok {
-			d = max(d, min(after, time.Minute))
-		}
+	d := jitter(min(500*time.Millisecond<<min(attempt-1, 6), 15*time.Second))
+	if after, ok := retryAfter(a.header, a.sentAt); ok {
+		after = min(after, time.Minute)
+		d = max(d, after+jitter(after/8))
 	}
-	return jitter(d)
+	return d
 }
 
 // Answer is the provider's refusal as it was worded; it is the cause inside a *fault.Error.
