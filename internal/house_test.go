@@ -76,7 +76,7 @@ type exception struct {
 
 // testOnly returns the packages that only test files may import, so that test code stays out of the binary.
 func testOnly() []string {
-	return []string{"internal/store/storetest", "internal/bitbucket/openapitest"}
+	return []string{"internal/store/storetest", "internal/bitbucket/openapitest", "internal/bitbucket/goldentest"}
 }
 
 // place is where a package stands: its layer and its position from the top.

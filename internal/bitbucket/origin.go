@@ -18,7 +18,7 @@ type Origin struct {
 func ParseOrigin(raw string, allowHTTP bool) (Origin, error) {
 	raw = strings.TrimSpace(raw)
 	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
+	if err != nil || u.Hostname() == "" || (u.Scheme != "https" && u.Scheme != "http") {
 		return Origin{}, fault.New(fault.Invalid, "%q is not the URL of a Bitbucket", MaskURL(raw)).
 			With("give it as https://host/path")
 	}

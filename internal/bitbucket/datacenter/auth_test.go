@@ -2,6 +2,7 @@ package datacenter_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -80,9 +81,7 @@ func TestWrongPassword(t *testing.T) {
 		if rec.Code == 401 {
 			failed++
 		}
-		for k, v := range rec.Header() {
-			w.Header()[k] = v
-		}
+		maps.Copy(w.Header(), rec.Header())
 		w.WriteHeader(rec.Code)
 		_, _ = w.Write(rec.Body.Bytes())
 	})

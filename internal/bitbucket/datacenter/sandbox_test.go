@@ -529,9 +529,12 @@ func TestExists(t *testing.T) {
 	exists("deleted project", bitbucket.Ref{Type: graph.TypeProject, Key: third.ProjectKey, Project: third.Project}, bitbucket.Gone)
 
 	for _, ref := range []bitbucket.Ref{
-		{Type: "person", Key: "person:1"}, {Type: graph.TypeRepo, Key: "dc:other:repo:1", Project: "ENG", Slug: "x"},
-		{Type: graph.TypePullRequest, Key: first.Key + ":pr:x", Project: "ENG", Slug: "x"}, {Type: graph.TypeUser, Key: user.Key},
-		{Type: graph.TypeProject, Key: first.ProjectKey}, {Type: graph.TypeRepo, Key: first.Key},
+		{Type: "person", Key: "person:1"},
+		{Type: graph.TypeRepo, Key: "dc:other:repo:1", Project: "ENG", Slug: "x"},
+		{Type: graph.TypePullRequest, Key: first.Key + ":pr:x", Project: "ENG", Slug: "x"},
+		{Type: graph.TypeUser, Key: user.Key},
+		{Type: graph.TypeProject, Key: first.ProjectKey},
+		{Type: graph.TypeRepo, Key: first.Key},
 	} {
 		if got, err := openBox(t, s.Handler()).Exists(t.Context(), ref); !fault.Is(err, fault.Internal) {
 			t.Errorf("%+v: %q, %v", ref, got, err)

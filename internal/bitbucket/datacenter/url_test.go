@@ -11,7 +11,7 @@ import (
 func TestBaseURL(t *testing.T) {
 	for raw, want := range map[string]string{
 		"https://git.acme.example":                                             "https://git.acme.example",
-		" https://Git.Acme.example:443/ ":                                      "https://git.acme.example",
+		"https://Git.Acme.example:443/":                                        "https://git.acme.example",
 		"https://git.acme.example:7990":                                        "https://git.acme.example:7990",
 		"https://git.acme.example/dashboard":                                   "https://git.acme.example",
 		"https://git.acme.example/projects":                                    "https://git.acme.example",
@@ -37,9 +37,13 @@ func TestBaseURL(t *testing.T) {
 			t.Errorf("BaseURL(%q) = %q, %v: not its own base", got, again, err)
 		}
 	}
+	if got, err := datacenter.BaseURL(" https://git.acme.example\n", false); got != "https://git.acme.example" || err != nil {
+		t.Errorf("with spaces around: %q, %v", got, err)
+	}
 	for raw, says := range map[string]string{
 		"":                                  "not the URL",
 		"git.acme.example":                  "not the URL",
+		"https://:":                         "not the URL",
 		"ssh://git@git.acme.example:7999":   "not the URL",
 		"http://git.acme.example/projects":  "not encrypted",
 		"https://ann:pw@git.acme.example/x": "user name or password",
@@ -57,6 +61,7 @@ func TestBaseURL(t *testing.T) {
 func FuzzBaseURL(f *testing.F) {
 	f.Add("https://git.acme.example/bb/projects/ENG?x#y")
 	f.Add("https://h/scm/%2e%2e/%zz")
+	f.Add("https://:")
 	f.Fuzz(func(t *testing.T, raw string) {
 		base, err := datacenter.BaseURL(raw, false)
 		if err != nil {
