@@ -142,8 +142,9 @@ type Preflight struct {
 	GitBytes              int64   `json:"gitBytes,omitempty" doc:"Size of all git repositories, where Bitbucket tells."`
 	Calls                 int     `json:"calls" doc:"REST calls of the first full read."`
 	Principals            int     `json:"principals" doc:"Principals among the credentials; each has an allowance of its own."`
-	CallsPerHour          int     `json:"callsPerHour" doc:"What Windlass may take of all allowances in an hour."`
-	Hours                 float64 `json:"hours" doc:"How long that takes at least."`
+	CallsPerHour          int     `json:"callsPerHour" doc:"What Windlass may take of all allowances in an hour; on Data Center, what the rate lets through."`
+	CallsPerSecond        float64 `json:"callsPerSecond,omitempty" doc:"Rate at which a Data Center is asked at most; absent on Cloud, which counts by the hour."`
+	Hours                 float64 `json:"hours" doc:"The calls divided by those of an hour. On Cloud, what is above 1 is waited for; on Data Center it is how long it takes at least."`
 	PeerFormula           string  `json:"peerFormula" doc:"How many calls a client with small pages and calls per object makes."`
 	PeerCalls             int     `json:"peerCalls"`
 	PeerHours             float64 `json:"peerHours"`

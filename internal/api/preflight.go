@@ -8,6 +8,7 @@ import (
 
 	"github.com/windlass-hq/windlass/client"
 	"github.com/windlass-hq/windlass/internal/bitbucket"
+	"github.com/windlass-hq/windlass/internal/bitbucket/cloud"
 	"github.com/windlass-hq/windlass/internal/fault"
 	"github.com/windlass-hq/windlass/internal/store"
 )
@@ -26,11 +27,12 @@ func (s *Server) foretell(ctx context.Context, conn store.Connection, credential
 		check.Warnings = append(check.Warnings, "what a first read takes could not be found out: "+err.Error())
 		return nil
 	}
+	perHour, perSecond := pace(conn, check.principals)
 	w := client.Preflight{
 		Projects: p.Projects, Users: p.Users, Repositories: p.Repositories, AtLeast: p.AtLeast,
 		PullRequests: p.PullRequests.Number, PullRequestsEstimated: !p.PullRequests.Exact && !p.PullRequests.Unknown,
 		PullRequestsUnknown: p.PullRequests.Unknown, GitBytes: p.GitBytes, Calls: p.Calls,
-		Principals: check.principals, CallsPerHour: callsPerHour(conn, check.principals),
+		Principals: check.principals, CallsPerHour: perHour, CallsPerSecond: perSecond,
 		PeerFormula: PeerFormula, PeerCalls: p.Repositories/10 + 4*p.Repositories + 3*p.PullRequests.Number,
 	}
 	w.Hours = hours(w.Calls, w.CallsPerHour)
@@ -39,24 +41,19 @@ func (s *Server) foretell(ctx context.Context, conn store.Connection, credential
 	return nil
 }
 
-// callsPerHour is what Windlass may take of the allowances of so many principals. Data Center counts no hours; there
-// the rate is the limit, whoever asks (HARD-PARTS A, being kind to a Data Center).
-func callsPerHour(conn store.Connection, principals int) int {
+// pace is how many calls an hour Windlass may make with so many principals, and on Data Center, which counts no hours,
+// how many a second, whoever asks.
+func pace(conn store.Connection, principals int) (perHour int, perSecond float64) {
 	if conn.Product == string(bitbucket.DataCenter) {
-		rate, err := strconv.ParseFloat(conn.Settings["rate"], 64)
-		if err != nil || rate <= 0 {
-			rate = defaultRate
+		perSecond = bitbucket.DefaultThrottle().PerSecond
+		if rate, err := strconv.ParseFloat(conn.Settings["rate"], 64); err == nil && rate > 0 {
+			perSecond = rate
 		}
-		return int(rate * 3600)
+		return max(1, int(perSecond*3600)), perSecond
 	}
-	return max(1, principals) * cloudAllowance * cloudShare / 100
+	one := float64(cloud.Allowances()[""]) * bitbucket.DefaultShare // more where the vendor names a larger allowance in its answers
+	return int(one) * max(1, principals), 0
 }
-
-const (
-	cloudAllowance = 1000 // calls an hour of one principal (FACTS 38); more where the vendor says so in an answer
-	cloudShare     = 80   // per cent of it that are taken; the rest is left to others
-	defaultRate    = 5    // calls a second to a Data Center
-)
 
 func hours(calls, perHour int) float64 {
 	return math.Round(float64(calls)/float64(max(1, perHour))*1000) / 1000

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/windlass-hq/windlass/client"
+	"github.com/windlass-hq/windlass/internal/config"
 	"github.com/windlass-hq/windlass/internal/job"
 	"github.com/windlass-hq/windlass/internal/store"
 )
@@ -71,6 +72,9 @@ func period(text string, now time.Time) time.Duration {
 	interval, err := job.ParseInterval(text)
 	if err != nil || interval.Disabled() {
 		return 0
+	}
+	if every, err := config.ParseDuration(text); err == nil {
+		return every // runs come up to a tenth earlier
 	}
 	var widest time.Duration
 	at := interval.Next(now, "")

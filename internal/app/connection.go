@@ -118,12 +118,15 @@ func credentialOf(k store.Credential) bitbucket.Credential {
 	}
 }
 
-// checkTime bounds what a person waits for.
-const checkTime = 90 * time.Second
+// How long a person waits: for what must be known, and for what is only good to know.
+const (
+	checkTime   = 90 * time.Second
+	foretelling = 30 * time.Second
+)
 
 // preflight finds out what a first full read of a connection takes; it is api.Options.Preflight.
 func (a *App) preflight(ctx context.Context, conn store.Connection, credentials []store.Credential) (bitbucket.Preflight, error) {
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	ctx, cancel := context.WithTimeout(ctx, foretelling)
 	defer cancel()
 	var list []bitbucket.Credential
 	for _, k := range credentials {

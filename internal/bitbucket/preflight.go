@@ -23,7 +23,7 @@ type Guess struct {
 
 // The bounds of a preflight, so that looking costs next to nothing beside reading.
 const (
-	SampleSize   = 12 // repositories whose pull requests are counted
+	SampleSize   = 20 // repositories whose pull requests are counted
 	PreflightMax = 60 // calls in all
 )
 

@@ -73,7 +73,11 @@ func printRights(s *session, rights []client.RightCheck) {
 	var rows [][]string
 	for _, r := range rights {
 		if r.Used {
-			rows = append(rows, []string{"  " + marks[r.Have], r.What, "needs " + strings.Join(r.Needs, " or "), said(r)})
+			row := []string{"  " + marks[r.Have], r.What, "needs " + strings.Join(r.Needs, " or ")}
+			if text := said(r); text != "" {
+				row = append(row, text)
+			}
+			rows = append(rows, row)
 		}
 	}
 	_ = printTable(s.Out, nil, rows)
@@ -88,10 +92,10 @@ func printRights(s *session, rights []client.RightCheck) {
 		}
 	}
 	if len(ready) > 0 {
-		fmt.Fprintf(s.Out, "Later versions could also read or write with it: %s.\n", strings.Join(ready, "; "))
+		fmt.Fprintf(s.Out, "There for later versions: %s.\n", strings.Join(ready, "; "))
 	}
 	if len(lacking) > 0 {
-		fmt.Fprintf(s.Out, "They could not: %s.\n", strings.Join(lacking, "; "))
+		fmt.Fprintf(s.Out, "Not there for later versions: %s.\n", strings.Join(lacking, "; "))
 	}
 }
 
@@ -126,12 +130,22 @@ func printPreflight(s *session, p *client.Preflight) {
 	}
 	fmt.Fprintf(s.Out, "A first read takes %s%s repositories, %s, %s projects and %s users.\n",
 		atLeast, thousands(int64(p.Repositories)), pulls, thousands(int64(p.Projects)), thousands(int64(p.Users)))
-	fmt.Fprintf(s.Out, "  %s%s calls, %s at the %s calls an hour that Windlass takes here\n",
-		atLeast, thousands(int64(p.Calls)), lasting(p.Hours), thousands(int64(p.CallsPerHour)))
-	fmt.Fprintf(s.Out, "  (the usual client, %s: %s calls, %s)\n", p.PeerFormula, thousands(int64(p.PeerCalls)), lasting(p.PeerHours))
+	fmt.Fprintf(s.Out, "  %s%s calls%s\n", atLeast, thousands(int64(p.Calls)), during(*p, p.Hours))
+	fmt.Fprintf(s.Out, "  the usual client, with %s: %s calls%s\n", p.PeerFormula, thousands(int64(p.PeerCalls)), during(*p, p.PeerHours))
 	if p.GitBytes > 0 {
 		fmt.Fprintf(s.Out, "  git repositories of about %s stay where they are: nothing is cloned\n", bytesOf(p.GitBytes))
 	}
+}
+
+// during words how long so many calls take: on Cloud what fits into an hour's allowance is not waited for.
+func during(p client.Preflight, hours float64) string {
+	switch {
+	case p.CallsPerSecond > 0:
+		return fmt.Sprintf(", %s at %g calls a second", lasting(hours), p.CallsPerSecond)
+	case hours <= 1:
+		return fmt.Sprintf(", %.0f %% of the %s an hour that Windlass takes here: no waiting", math.Ceil(100*hours), thousands(int64(p.CallsPerHour)))
+	}
+	return fmt.Sprintf(", %s at the %s an hour that Windlass takes here", lasting(hours), thousands(int64(p.CallsPerHour)))
 }
 
 // rounded shows an estimate with two digits that mean something.
