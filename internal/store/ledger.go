@@ -48,6 +48,11 @@ type LedgerRow struct {
 // RecordLedger writes how a run ended in a scope. While state and reason stay the same the newest row is extended,
 // so the ledger grows with what happens, not with time. A second entry of one run replaces the first.
 func (s *Store) RecordLedger(ctx context.Context, e LedgerEntry) error {
+	return s.Write(ctx, func(ctx context.Context, tx *sql.Tx) error { return s.RecordLedgerIn(ctx, tx, e) })
+}
+
+// RecordLedgerIn is RecordLedger in a caller's transaction.
+func (s *Store) RecordLedgerIn(ctx context.Context, tx *sql.Tx, e LedgerEntry) error {
 	now := s.now().UnixMicro()
 	var provers any
 	if e.Provers != nil {
@@ -57,41 +62,39 @@ func (s *Store) RecordLedger(ctx context.Context, e LedgerEntry) error {
 		}
 		provers = string(text)
 	}
-	return s.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		var id, since, run, lastRun int64
-		var state, reason string
-		err := tx.QueryRowContext(ctx, `SELECT id, state, reason, since, run_id, last_run FROM ledger WHERE scope_id = $1 ORDER BY id DESC LIMIT 1`, e.Scope).
-			Scan(&id, &state, &reason, &since, &run, &lastRun)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return fmt.Errorf("read the ledger: %w", err)
+	var id, since, run, lastRun int64
+	var state, reason string
+	err := tx.QueryRowContext(ctx, `SELECT id, state, reason, since, run_id, last_run FROM ledger WHERE scope_id = $1 ORDER BY id DESC LIMIT 1`, e.Scope).
+		Scan(&id, &state, &reason, &since, &run, &lastRun)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("read the ledger: %w", err)
+	}
+	same := err == nil && LedgerState(state) == e.State && reason == e.Reason
+	amends := err == nil && run == e.Run && lastRun == e.Run // the row is this run's alone
+	switch {
+	case same || amends:
+		_, err = tx.ExecContext(ctx, `UPDATE ledger SET state = $2, reason = $3, until = $4, last_run = $5, calls = $6, window_from = $7, window_to = $8 WHERE id = $1`,
+			id, string(e.State), e.Reason, max(now, since), e.Run, e.Calls, micros(e.WindowFrom), micros(e.WindowTo))
+	default:
+		if id, err = takeIDs(ctx, tx, "ledger", 1); err != nil {
+			return err
 		}
-		same := err == nil && LedgerState(state) == e.State && reason == e.Reason
-		amends := err == nil && run == e.Run && lastRun == e.Run // the row is this run's alone
-		switch {
-		case same || amends:
-			_, err = tx.ExecContext(ctx, `UPDATE ledger SET state = $2, reason = $3, until = $4, last_run = $5, calls = $6, window_from = $7, window_to = $8 WHERE id = $1`,
-				id, string(e.State), e.Reason, max(now, since), e.Run, e.Calls, micros(e.WindowFrom), micros(e.WindowTo))
-		default:
-			if id, err = takeIDs(ctx, tx, "ledger", 1); err != nil {
-				return err
-			}
-			_, err = tx.ExecContext(ctx, `INSERT INTO ledger (id, scope_id, run_id, state, reason, since, until, last_run, calls, window_from, window_to)
-				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-				id, e.Scope, e.Run, string(e.State), e.Reason, now, now, e.Run, e.Calls, micros(e.WindowFrom), micros(e.WindowTo))
-		}
-		if err != nil {
-			return fmt.Errorf("write the ledger: %w", err)
-		}
-		if e.State != LedgerComplete {
-			return nil
-		}
-		_, err = tx.ExecContext(ctx, `UPDATE scope SET first_complete = COALESCE(first_complete, $2), last_complete = $3,
-			provers = COALESCE(CAST($4 AS TEXT), provers) WHERE id = $1`, e.Scope, now, now, provers)
-		if err != nil {
-			return fmt.Errorf("write the scope's completion: %w", err)
-		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO ledger (id, scope_id, run_id, state, reason, since, until, last_run, calls, window_from, window_to)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+			id, e.Scope, e.Run, string(e.State), e.Reason, now, now, e.Run, e.Calls, micros(e.WindowFrom), micros(e.WindowTo))
+	}
+	if err != nil {
+		return fmt.Errorf("write the ledger: %w", err)
+	}
+	if e.State != LedgerComplete {
 		return nil
-	})
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE scope SET first_complete = COALESCE(first_complete, $2), last_complete = $3,
+		provers = COALESCE(CAST($4 AS TEXT), provers) WHERE id = $1`, e.Scope, now, now, provers)
+	if err != nil {
+		return fmt.Errorf("write the scope's completion: %w", err)
+	}
+	return nil
 }
 
 // Ledger returns the history of a scope's states, oldest first.

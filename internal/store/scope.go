@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -78,14 +79,8 @@ func (s *Store) EnsureScope(ctx context.Context, key ScopeKey, title string) (Sc
 		return sc, s.failure(fmt.Errorf("read scope: %w", err))
 	}
 	err = s.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		id, err := takeIDs(ctx, tx, "scope", 1)
-		if err != nil {
+		if err := makeScope(ctx, tx, key, title); err != nil {
 			return err
-		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO scope (id, connection_id, parent, listing, title) VALUES ($1, $2, $3, $4, $5)
-			ON CONFLICT (connection_id, parent, listing) DO UPDATE SET title = excluded.title`, id, key.Connection, key.Parent, key.Listing, title)
-		if err != nil {
-			return fmt.Errorf("make scope: %w", err)
 		}
 		if sc, err = read(tx); err != nil {
 			return fmt.Errorf("read scope: %w", err)
@@ -93,6 +88,69 @@ func (s *Store) EnsureScope(ctx context.Context, key ScopeKey, title string) (Sc
 		return nil
 	})
 	return sc, err
+}
+
+func makeScope(ctx context.Context, tx *sql.Tx, key ScopeKey, title string) error {
+	id, err := takeIDs(ctx, tx, "scope", 1)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO scope (id, connection_id, parent, listing, title) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (connection_id, parent, listing) DO UPDATE SET title = excluded.title`, id, key.Connection, key.Parent, key.Listing, title)
+	if err != nil {
+		return fmt.Errorf("make scope: %w", err)
+	}
+	return nil
+}
+
+// TitledParent is one of the entities below which the same thing is listed, and the title of that scope.
+type TitledParent struct{ Parent, Title string }
+
+// scopesAtOnce is how many scopes one transaction makes, so that it stays short.
+const scopesAtOnce = 250
+
+// EnsureScopes is EnsureScope for many parents at a time. It returns the scopes by parent.
+func (s *Store) EnsureScopes(ctx context.Context, connection int64, listing string, wanted []TitledParent) (map[string]Scope, error) {
+	read := func() (map[string]Scope, error) {
+		all, err := s.ScopesOf(ctx, connection)
+		if err != nil {
+			return nil, err
+		}
+		byParent := make(map[string]Scope, len(all))
+		for _, sc := range all {
+			if sc.Listing == listing {
+				byParent[sc.Parent] = sc
+			}
+		}
+		return byParent, nil
+	}
+	known, err := read()
+	if err != nil {
+		return nil, err
+	}
+	var missing []TitledParent
+	for _, w := range wanted {
+		if sc, ok := known[w.Parent]; !ok || sc.Title != w.Title {
+			missing = append(missing, w)
+		}
+	}
+	if len(missing) == 0 {
+		return known, nil
+	}
+	for part := range slices.Chunk(missing, scopesAtOnce) {
+		err := s.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+			for _, w := range part {
+				if err := makeScope(ctx, tx, ScopeKey{Connection: connection, Parent: w.Parent, Listing: listing}, w.Title); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return read()
 }
 
 const scopeColumns = "id, connection_id, parent, listing, title, first_complete, last_complete, provers"

@@ -2,6 +2,7 @@ package sync
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"sort"
@@ -174,15 +175,16 @@ func (p *pass) pullRequests(ctx context.Context, it item) (store.LedgerEntry, er
 			return entry, err
 		}
 	}
-	if err := p.record(ctx, it.scope, entry); err != nil {
-		return entry, err
-	}
+	p.tally.ended(it.scope, entry)
 	// A row that was raised again meanwhile stays wanted. A failed listing is not tried again within this run, and is
-	// wanted again by the next one.
-	if _, err := p.Store.Settle(ctx, it.work.Name, it.work.Wanted); err != nil {
-		return entry, fmt.Errorf("settle %s: %w", it.work.Name, err)
-	}
-	return entry, nil
+	// wanted again by the next one. One transaction, since there are as many as repositories.
+	return entry, p.Store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		if err := p.Store.RecordLedgerIn(ctx, tx, entry); err != nil {
+			return err
+		}
+		_, err := p.Store.SettleIn(ctx, tx, it.work.Name, it.work.Wanted)
+		return err
+	})
 }
 
 // recallHeld reads what earlier runs held, and of that the keys whose closing this run was told to go through with.

@@ -241,7 +241,7 @@ func (p *pass) odd(ctx context.Context, scope int64, o bitbucket.Odd) error {
 }
 
 func (p *pass) record(ctx context.Context, scope store.Scope, entry store.LedgerEntry) error {
-	p.tally.scope(ScopeResult{Scope: scope.Name(), Title: scope.Title, Status: string(entry.State), Reason: entry.Reason})
+	p.tally.ended(scope, entry)
 	return p.Store.RecordLedger(ctx, entry)
 }
 
@@ -262,13 +262,17 @@ func (p *pass) wantPullRequests(ctx context.Context) error {
 		}
 	}
 	off := p.conn.Settings["pull-requests"] == "false"
+	titles := make([]store.TitledParent, len(p.refs.order))
+	for i, key := range p.refs.order {
+		titles[i] = store.TitledParent{Parent: key, Title: "pull requests of " + p.refs.byKey[key].FullName}
+	}
+	scopes, err := p.Store.EnsureScopes(ctx, p.conn.ID, pullRequests, titles)
+	if err != nil {
+		return err
+	}
 	var names []string
 	for _, key := range p.refs.order {
-		ref := p.refs.byKey[key]
-		scope, err := p.Store.EnsureScope(ctx, store.ScopeKey{Connection: p.conn.ID, Parent: key, Listing: pullRequests}, "pull requests of "+ref.FullName)
-		if err != nil {
-			return err
-		}
+		scope := scopes[key]
 		if off {
 			entry := store.LedgerEntry{Scope: scope.ID, Run: p.run.ID, State: store.LedgerDisabled, Reason: "pull requests are switched off for this connection"}
 			if err := p.record(ctx, scope, entry); err != nil {

@@ -106,10 +106,10 @@ func (t *tally) oddity(text string, kept bool) {
 	}
 }
 
-func (t *tally) scope(r ScopeResult) {
+func (t *tally) ended(scope store.Scope, entry store.LedgerEntry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.scopes = append(t.scopes, r)
+	t.scopes = append(t.scopes, ScopeResult{Scope: scope.Name(), Title: scope.Title, Status: string(entry.State), Reason: entry.Reason})
 }
 
 func (t *tally) hold(n int) {
