@@ -68,6 +68,14 @@ func TestARevokedTokenIsRefused(t *testing.T) {
 	if names, err := listProjects(t, c); err != nil || len(names) != 1 || calls != 1 {
 		t.Errorf("%d calls after the token was found dead, %q, %v", calls, names, err)
 	}
+
+	c = openIn(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fail(w, 401, "x", "no") }))
+	if _, err := listProjects(t, c); !fault.Is(err, fault.Unauthorized) {
+		t.Errorf("refused at once: %v", err)
+	}
+	if report, err := c.Check(t.Context(), nil); !fault.Is(err, fault.Unauthorized) || report.Credentials[0].Valid {
+		t.Errorf("checked afterwards: %+v, %v", report, err)
+	}
 }
 
 // TestWrongPassword asks once: more tries would lock the user out (FACTS 119).

@@ -72,9 +72,7 @@ type judged struct {
 
 // verdict reports what was found out about a credential.
 func (c *Client) verdict(cred bitbucket.Credential) judged {
-	c.who.mu.Lock()
-	v := c.who.verdicts[cred.Principal()]
-	c.who.mu.Unlock()
+	v := c.verdictOn(cred)
 	cr := bitbucket.CredentialReport{Principal: cred.Principal(), Name: cred.Name(), Role: cred.Role, Kind: cred.Kind}
 	if v.err != nil {
 		cr.Problem, cr.Remedy = v.err.Error(), fault.RemedyOf(v.err)

@@ -82,7 +82,7 @@ func New(o Options) (*Client, error) {
 	var creds []bitbucket.Credential
 	for _, c := range o.Credentials {
 		if c.Kind == bitbucket.OAuth || c.Kind == bitbucket.APIToken {
-			return nil, fault.New(fault.Invalid, "Bitbucket Data Center has no credentials of kind %s", c.Kind).
+			return nil, fault.New(fault.Invalid, "credentials of kind %s are not accepted for a Bitbucket Data Center", c.Kind).
 				With("use an HTTP access token (--token) or a user name and password (--username, --password)")
 		}
 		known := slices.ContainsFunc(creds, func(k bitbucket.Credential) bool { return k.Principal() == c.Principal() })

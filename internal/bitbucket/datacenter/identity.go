@@ -92,16 +92,25 @@ func (c *Client) identify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.who.mu.Lock()
-	defer c.who.mu.Unlock()
 	for _, cred := range c.creds {
-		v := c.who.verdicts[cred.Principal()]
+		v := c.verdictOn(cred)
 		if v.err == nil {
 			return nil
 		}
 		err = v.err
 	}
 	return err
+}
+
+// verdictOn returns what identify found out about a credential. One that it did not ask about had been refused before.
+func (c *Client) verdictOn(cred bitbucket.Credential) verdict {
+	c.who.mu.Lock()
+	defer c.who.mu.Unlock()
+	v, asked := c.who.verdicts[cred.Principal()]
+	if !asked {
+		v.err = fault.New(fault.Unauthorized, "Bitbucket has refused %s before", cred.Name()).With("make a new one in Bitbucket and store it")
+	}
+	return v
 }
 
 // ask asks for the application properties as one principal, waiting for its allowance where that must be. A refusal is

@@ -119,8 +119,8 @@ func identityOf(v bitbucket.JSON) string {
 // they prove what is there, although none of them may see all of it (HARD-PARTS A, who proves absence). key returns
 // what tells an object from others. With one principal it is an ordinary listing.
 //
-// It fails where one of them fails in the middle, since what only that one sees would be missing; one that may not ask
-// at all is left out, as long as another may.
+// It fails where one of them fails in the middle, since what only that one sees would be missing; where the allowance of
+// one is spent the others are read before it fails. One that may not ask at all is left out, as long as another may.
 func (c *Client) anyOf(ctx context.Context, l listing, seen func(principal string, p *bitbucket.Page), yield func(bitbucket.Page) error) error {
 	principals := c.core.Principals()
 	if len(principals) == 1 {
@@ -129,7 +129,7 @@ func (c *Client) anyOf(ctx context.Context, l listing, seen func(principal strin
 			return yield(p)
 		})
 	}
-	var refusal error
+	var refusal, spent error
 	read := 0
 	for _, principal := range principals {
 		if l.may != nil && !l.may(principal) {
@@ -148,11 +148,15 @@ func (c *Client) anyOf(ctx context.Context, l listing, seen func(principal strin
 			if refusal == nil || fault.Is(refusal, fault.NotFound) {
 				refusal = err
 			}
+		case fault.Is(err, fault.Limited):
+			spent = err
 		default:
 			return err
 		}
 	}
 	switch {
+	case spent != nil:
+		return spent
 	case read > 0:
 		return nil
 	case refusal == nil:

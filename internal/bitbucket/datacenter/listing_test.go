@@ -197,6 +197,24 @@ func TestARefusedPrincipalIsLeftOut(t *testing.T) {
 	}
 }
 
+// TestASpentAllowanceLosesNothing has the first principal limited in the middle and nobody willing to wait: what the
+// other one sees is read, and the listing is not taken for whole.
+func TestASpentAllowanceLosesNothing(t *testing.T) {
+	c := openIn(t, handler(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case who(r) == "b":
+			fmt.Fprint(w, page(0, 1000, -1, projectJSON(2, "P2")))
+		case r.URL.Query().Get("start") == "":
+			fmt.Fprint(w, page(0, 1, 1, projectJSON(1, "P1")))
+		default:
+			w.WriteHeader(http.StatusTooManyRequests)
+		}
+	}), with(tokenA, tokenB), func(o *datacenter.Options) { o.NoWait = true })
+	if names, err := listProjects(t, c); !fault.Is(err, fault.Limited) || !slices.Equal(names, []string{"P1", "P2"}) {
+		t.Errorf("%q, %v", names, err)
+	}
+}
+
 // TestTheConsumerStopsTheListing ends a listing with the consumer's own error.
 func TestTheConsumerStopsTheListing(t *testing.T) {
 	c := openIn(t, handler(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, page(0, 1, 1, projectJSON(1, "P1"))) }))

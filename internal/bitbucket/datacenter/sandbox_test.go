@@ -2,12 +2,9 @@ package datacenter_test
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -106,112 +103,6 @@ func walk(t *testing.T, c *datacenter.Client) (seen, error) {
 	}
 	s.calls, s.prCalls = int(c.Calls()-before), int(c.Calls()-beforePRs)
 	return s, nil
-}
-
-// oracle reads the same instance its own way: with encoding/json, small pages and one request per pull request.
-type oracle struct {
-	t       *testing.T
-	handler http.Handler
-	token   string
-}
-
-func (o oracle) get(path string) map[string]any {
-	o.t.Helper()
-	req := httptest.NewRequest(http.MethodGet, "http://localhost:7990/dc/rest/api/1.0"+path, nil)
-	req.Header.Set("Authorization", "Bearer "+cmp.Or(o.token, "sandbox-token"))
-	rec := httptest.NewRecorder()
-	o.handler.ServeHTTP(rec, req)
-	body, _ := io.ReadAll(rec.Body)
-	var v map[string]any
-	if err := json.Unmarshal(body, &v); err != nil || rec.Code != 200 {
-		o.t.Fatalf("%s: %d %v %.200s", path, rec.Code, err, body)
-	}
-	return v
-}
-
-func (o oracle) all(path string) (out []map[string]any) {
-	for start := 0.0; ; {
-		page := o.get(fmt.Sprintf("%s&start=%.0f", path, start))
-		for _, v := range page["values"].([]any) {
-			out = append(out, v.(map[string]any))
-		}
-		if page["isLastPage"] == true {
-			return out
-		}
-		start = page["nextPageStart"].(float64)
-	}
-}
-
-func key(kind string, v any) string {
-	m, _ := v.(map[string]any)
-	return fmt.Sprintf("dc:i1:%s:%.0f", kind, m["id"])
-}
-
-// graph returns the keys and the edges that there should be. Only repositories of the wanted projects are in it, where
-// there are any.
-func (o oracle) graph(wanted ...string) (keys map[string]string, edges map[string]bool) {
-	keys, edges = map[string]string{"dc:i1": graph.TypeInstance}, map[string]bool{}
-	user := func(v any) string {
-		k := key("user", v)
-		keys[k] = graph.TypeUser
-		return k
-	}
-	project := func(p any) {
-		keys[key("project", p)] = graph.TypeProject
-		edges["dc:i1|OWNS|"+key("project", p)] = true
-		if owner := p.(map[string]any)["owner"]; owner != nil {
-			user(owner)
-		}
-	}
-	for _, u := range o.all("/users?limit=7") {
-		edges["dc:i1|HAS|"+user(u)] = true
-	}
-	for _, p := range o.all("/projects?limit=3") {
-		if len(wanted) == 0 || slices.Contains(wanted, p["key"].(string)) {
-			project(p)
-		}
-	}
-	for _, r := range o.all("/repos?limit=7&archived=ALL") {
-		in := r["project"].(map[string]any)
-		if len(wanted) > 0 && !slices.Contains(wanted, in["key"].(string)) {
-			continue
-		}
-		project(in)
-		repo := key("repo", r)
-		keys[repo] = graph.TypeRepo
-		edges["dc:i1|OWNS|"+repo] = true
-		edges[key("project", in)+"|HAS|"+repo] = true
-		base := fmt.Sprintf("/projects/%s/repos/%s/pull-requests", in["key"], r["slug"])
-		for _, state := range []string{"OPEN", "MERGED", "DECLINED"} {
-			for _, short := range o.all(base + "?limit=9&order=OLDEST&state=" + state) {
-				o.pullRequest(repo, o.get(fmt.Sprintf("%s/%.0f", base, short["id"])), keys, edges, user)
-			}
-		}
-	}
-	return keys, edges
-}
-
-func (o oracle) pullRequest(repo string, p map[string]any, keys map[string]string, edges map[string]bool, user func(any) string) {
-	pr := fmt.Sprintf("%s:pr:%.0f", repo, p["id"])
-	keys[pr] = graph.TypePullRequest
-	edges[repo+"|HAS|"+pr] = true
-	author := ""
-	if a, _ := p["author"].(map[string]any); a != nil && a["user"] != nil {
-		author = user(a["user"])
-		edges[author+"|OPENED|"+pr] = true
-	}
-	for _, list := range []string{"reviewers", "participants"} {
-		for _, v := range p[list].([]any) {
-			part := v.(map[string]any)
-			who := user(part["user"])
-			if list == "reviewers" || who != author || part["status"] != "UNAPPROVED" {
-				edges[who+"|REVIEWED|"+pr] = true
-			}
-			if part["approved"] == true {
-				edges[who+"|APPROVED|"+pr] = true
-			}
-		}
-	}
 }
 
 func compare(t *testing.T, got seen, wantKeys map[string]string, wantEdges map[string]bool) {
@@ -449,96 +340,6 @@ func TestTokenOfOneProject(t *testing.T) {
 	}
 	if got, err := openBox(t, s.Handler(), with(narrow, adminToken)).Exists(t.Context(), ref); got != bitbucket.Present || err != nil {
 		t.Errorf("what only the wide one sees: %q, %v", got, err)
-	}
-}
-
-// TestExists follows objects through what may happen to them.
-func TestExists(t *testing.T) {
-	s := box(t, sandbox.Options{Repositories: 12, PullRequests: 60, Users: 12})
-	dc := s.DataCenter()
-	all, err := walk(t, openBox(t, s.Handler()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var first, second, third bitbucket.RepoRef
-	for _, r := range all.repos {
-		if all.entities[r.Key+":pr:1"].Key == "" || strings.HasPrefix(r.Project, "~") {
-			continue
-		}
-		switch {
-		case first.Key == "":
-			first = r
-		case second.Key == "":
-			second = r
-		case third.Key == "":
-			third = r
-		}
-	}
-	repo := func(r bitbucket.RepoRef) bitbucket.Ref {
-		return bitbucket.Ref{Type: graph.TypeRepo, Key: r.Key, Project: r.Project, Slug: r.Slug, Name: r.Name}
-	}
-	pr := func(r bitbucket.RepoRef, n int) bitbucket.Ref {
-		return bitbucket.Ref{Type: graph.TypePullRequest, Key: fmt.Sprintf("%s:pr:%d", r.Key, n), Project: r.Project, Slug: r.Slug, Name: r.Name}
-	}
-	var user graph.Entity
-	for _, e := range all.entities {
-		if e.Type == graph.TypeUser && e.Properties["slug"] == "admin" {
-			user = e
-		}
-	}
-	exists := func(what string, ref bitbucket.Ref, want bitbucket.Presence) {
-		t.Helper()
-		if got, err := openBox(t, s.Handler()).Exists(t.Context(), ref); got != want || err != nil {
-			t.Errorf("%s: %q, %v, want %q", what, got, err, want)
-		}
-	}
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	exists("instance", bitbucket.Ref{Type: graph.TypeInstance, Key: "dc:i1"}, bitbucket.Present)
-	exists("project", bitbucket.Ref{Type: graph.TypeProject, Key: first.ProjectKey, Project: first.Project}, bitbucket.Present)
-	exists("another project under its key", bitbucket.Ref{Type: graph.TypeProject, Key: "dc:i1:project:999999", Project: first.Project}, bitbucket.Gone)
-	exists("user", bitbucket.Ref{Type: graph.TypeUser, Key: user.Key, Slug: "admin"}, bitbucket.Present)
-	exists("no user", bitbucket.Ref{Type: graph.TypeUser, Key: "dc:i1:user:999999", Slug: "nobody"}, bitbucket.Gone)
-	exists("repository", repo(first), bitbucket.Present)
-	exists("pull request", pr(first, 1), bitbucket.Present)
-	exists("no pull request", pr(first, 99999), bitbucket.Gone)
-
-	must(dc.RenameRepository(first.Project+"/"+first.Slug, first.Name+" two"))
-	exists("renamed repository", repo(first), bitbucket.Present)
-	exists("pull request of it", pr(first, 1), bitbucket.Present)
-	exists("no pull request of it", pr(first, 99999), bitbucket.Gone)
-
-	must(dc.DeletePullRequest(second.Project+"/"+second.Slug, 1))
-	exists("deleted pull request", pr(second, 1), bitbucket.Gone)
-
-	must(dc.DeleteRepository(second.Project + "/" + second.Slug))
-	exists("deleted repository", repo(second), bitbucket.Gone)
-	exists("pull request of it", pr(second, 2), bitbucket.Gone)
-	if _, err := dc.CreateRepository(sandbox.DCRepositorySpec{Project: second.Project, Name: second.Name, Slug: second.Slug}); err != nil {
-		t.Fatal(err)
-	}
-	exists("repository made again", repo(second), bitbucket.Gone)
-	exists("pull request of the old one", pr(second, 2), bitbucket.Gone)
-
-	must(dc.DeleteProject(third.Project))
-	exists("repository of a deleted project", repo(third), bitbucket.Gone)
-	exists("deleted project", bitbucket.Ref{Type: graph.TypeProject, Key: third.ProjectKey, Project: third.Project}, bitbucket.Gone)
-
-	for _, ref := range []bitbucket.Ref{
-		{Type: "person", Key: "person:1"},
-		{Type: graph.TypeRepo, Key: "dc:other:repo:1", Project: "ENG", Slug: "x"},
-		{Type: graph.TypePullRequest, Key: first.Key + ":pr:x", Project: "ENG", Slug: "x"},
-		{Type: graph.TypeUser, Key: user.Key},
-		{Type: graph.TypeProject, Key: first.ProjectKey},
-		{Type: graph.TypeRepo, Key: first.Key},
-	} {
-		if got, err := openBox(t, s.Handler()).Exists(t.Context(), ref); !fault.Is(err, fault.Internal) {
-			t.Errorf("%+v: %q, %v", ref, got, err)
-		}
 	}
 }
 
