@@ -87,4 +87,6 @@ func (r cloudReader) Exists(ctx context.Context, ref bitbucket.Ref) (bitbucket.P
 
 func (r cloudReader) Calls() int64 { return r.c.Calls() }
 
+func (r cloudReader) Close() { r.c.Close() }
+
 func (r cloudReader) Principals() map[string]error { return principals(r.c.Budgets()) }

@@ -65,3 +65,5 @@ func (r dataCenterReader) Exists(ctx context.Context, ref bitbucket.Ref) (bitbuc
 func (r dataCenterReader) Principals() map[string]error { return principals(r.c.Budgets()) }
 
 func (r dataCenterReader) Calls() int64 { return r.c.Calls() }
+
+func (r dataCenterReader) Close() { r.c.Close() }

@@ -242,6 +242,7 @@ func (p *pass) finish(ctx context.Context, cause error) (Summary, error) {
 	// The last words are written even when the run was cancelled.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
+	defer p.reader.Close()
 
 	sum, err := p.summary(ctx)
 	if err != nil {

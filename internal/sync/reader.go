@@ -23,6 +23,8 @@ type Reader interface {
 	Principals() map[string]error
 	// Calls returns how many REST calls this reader has sent so far.
 	Calls() int64
+	// Close gives back what was reserved of the allowances and ends connections, once a run is over.
+	Close()
 }
 
 // Account is a workspace or an instance with what can be listed in it.
