@@ -25,14 +25,14 @@ func (acc *account) restAfter(a answer, probe bool) time.Duration {
 	if d, ok := retryAfter(a.header, a.sentAt); ok {
 		return min(max(d, time.Second), longestAfter)
 	}
-	doubled := func(first, longest time.Duration) time.Duration {
+	growing := func(first, longest time.Duration) time.Duration {
 		return min(first<<min(acc.refused, 10), longest)
 	}
 	switch {
 	case acc.assumed <= 0:
-		return doubled(firstPause, longestPause)
+		return growing(firstPause, longestPause)
 	case probe:
-		return doubled(firstRest, longestRest)
+		return growing(firstRest, longestRest)
 	}
 	// A minute more, since calls are counted by the minute.
 	return min(max(acc.oldest.Add(window+time.Minute).Sub(a.sentAt), firstRest), window+time.Minute)
