@@ -73,6 +73,26 @@ var (
 	errNotJSON = errors.New("the answer is truncated or no JSON")
 )
 
+// failure is why there was no usable answer, in words that are free of our secrets and of the request's query.
+type failure struct {
+	text string
+	err  error
+}
+
+func (f failure) Error() string { return f.text }
+
+func (f failure) Unwrap() error { return f.err }
+
+// TooMuch reports whether an error may come from asking for too much at once, so that a smaller question may be
+// answered: a failure of the server (FACTS 65), no answer in time, or one that broke off or is too large.
+func TooMuch(err error) bool {
+	if StatusOf(err) >= http.StatusInternalServerError {
+		return true
+	}
+	f, ok := errors.AsType[failure](err)
+	return ok && (timedOut(f.err) || errors.Is(f.err, errNotJSON) || errors.Is(f.err, errTooLarge) || errors.Is(f.err, io.ErrUnexpectedEOF))
+}
+
 func looksHTML(contentType string, body []byte) bool {
 	if strings.HasPrefix(strings.ToLower(contentType), "text/html") {
 		return true
@@ -251,7 +271,7 @@ func (c *Client) explainTransport(method, target string, a answer) error {
 		host = u.Host
 	}
 	err := a.err
-	reason := errors.New(c.pool.redact(oneLine(err.Error())))
+	reason := failure{text: c.pool.redact(oneLine(err.Error())), err: err}
 	fail := func(format string, args ...any) *fault.Error {
 		return fault.Wrap(reason, fault.Unavailable, format, args...)
 	}
@@ -269,7 +289,8 @@ func (c *Client) explainTransport(method, target string, a answer) error {
 	case isTLS(err):
 		return c.explainTLS(host, err, reason)
 	case timedOut(err):
-		return fault.New(fault.Unavailable, "%s did not answer %s within %s", host, at, c.timeout).With("try again; check network and proxy")
+		reason.text = "the time ran out"
+		return fail("%s did not answer %s within %s", host, at, c.timeout).With("try again; check network and proxy")
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fail("%s refuses connections", host).With("check host and port of the URL, and whether the server runs")
 	}

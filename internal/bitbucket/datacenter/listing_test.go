@@ -310,15 +310,19 @@ func TestPullRequestsSince(t *testing.T) {
 // TestPullRequestsOfLargeRepositories fails on large pages, as proxies with short time-outs do.
 func TestPullRequestsOfLargeRepositories(t *testing.T) {
 	repo := repoJSON(42, "engine", projectJSON(7, "ENG"))
+	boom := func(w http.ResponseWriter) { fail(w, 500, "x", "boom") }
 	for name, tc := range map[string]struct {
-		works int // largest limit that works
-		most  int // what the server grants
+		works int                       // largest limit that works
+		fails func(http.ResponseWriter) // how the others fail
+		most  int                       // what the server grants
 		want  []string
 		calls int
 	}{
-		"smaller pages":    {100, 1000, []string{"1", "2", "|", "1", "2", "3"}, 6},
-		"nothing works":    {0, 1000, nil, 6},
-		"small ones asked": {1000, 100, []string{"1", "2", "3"}, 2},
+		"smaller pages":    {100, boom, 1000, []string{"1", "2", "|", "1", "2", "3"}, 6},
+		"too slow":         {100, func(http.ResponseWriter) { time.Sleep(time.Hour) }, 1000, []string{"1", "2", "|", "1", "2", "3"}, 6},
+		"cut short":        {100, func(w http.ResponseWriter) { fmt.Fprint(w, `{"values":[{"id":3`) }, 1000, []string{"1", "2", "|", "1", "2", "3"}, 6},
+		"nothing works":    {0, boom, 1000, nil, 6},
+		"small ones asked": {1000, boom, 100, []string{"1", "2", "3"}, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -329,7 +333,7 @@ func TestPullRequestsOfLargeRepositories(t *testing.T) {
 					fmt.Sscan(r.URL.Query().Get("limit"), &limit)
 					start := r.URL.Query().Get("start")
 					if limit > tc.works && (start != "" || tc.works == 0) {
-						fail(w, 500, "x", "time-out")
+						tc.fails(w)
 						return
 					}
 					if start == "" {

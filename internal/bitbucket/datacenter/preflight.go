@@ -140,3 +140,34 @@ func (c *Client) countPullRequests(ctx context.Context, repo bitbucket.RepoRef, 
 	last, _ = stillOpen.Get("isLastPage").Flag()
 	return open + recent, granted, last && recent < size-1, nil
 }
+
+// Granted finds out which permissions a connection's only credential has somewhere, by asking for one thing that it has
+// each of them on: nothing tells it outright. known is false where there is nothing to see, which says nothing.
+func (c *Client) Granted(ctx context.Context) (permissions []string, known bool, err error) {
+	permissions = []string{"LICENSED_USER"}
+	for _, probe := range []struct{ permission, path string }{
+		{"PROJECT_READ", projectsPath + "?limit=1"},
+		{"PROJECT_ADMIN", projectsPath + "?limit=1&permission=PROJECT_ADMIN"},
+		{"REPO_READ", "/api/latest/repos?limit=1"},
+		{"REPO_ADMIN", "/api/latest/repos?limit=1&permission=REPO_ADMIN"},
+	} {
+		id, err := c.core.Choose(ctx, nil, "")
+		if err != nil {
+			return nil, false, err
+		}
+		resp, err := c.core.AskOne(ctx, id, probe.path)
+		if bitbucket.Refused(err) {
+			continue
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		some := false
+		resp.Body.Get("values").Elements(func(bitbucket.JSON) { some = true })
+		if some {
+			permissions = append(permissions, probe.permission)
+			known = true
+		}
+	}
+	return permissions, known, nil
+}

@@ -3,7 +3,6 @@ package datacenter
 import (
 	"context"
 	"math"
-	"net/http"
 	"net/url"
 	"slices"
 	"time"
@@ -21,7 +20,7 @@ func (c *Client) PullRequests(ctx context.Context, repo bitbucket.RepoRef, yield
 // lists all. There is no filter for it (FACTS 126), but the newest come first (FACTS 127): so the list of all is read
 // until it is older, and then what is open, unless the list ended before.
 //
-// After a failure of the server the listing begins again with smaller pages.
+// Where the server fails on large pages, or takes too long for them, the listing begins again with smaller ones.
 func (c *Client) PullRequestsSince(ctx context.Context, repo bitbucket.RepoRef, since time.Time, yield func(bitbucket.Page) error) error {
 	if err := c.complete(&repo); err != nil {
 		return err
@@ -32,7 +31,7 @@ func (c *Client) PullRequestsSince(ctx context.Context, repo bitbucket.RepoRef, 
 		list.since = 0
 	}
 	err := list.read(ctx, pageLimit)
-	if bitbucket.StatusOf(err) >= http.StatusInternalServerError && granted > smallLimit {
+	if bitbucket.TooMuch(err) && granted > smallLimit {
 		list.again = true
 		err = list.read(ctx, smallLimit)
 	}
