@@ -146,3 +146,39 @@ func TestDataCenterReadsBesideChanges(t *testing.T) {
 		t.Errorf("%d merged, want at least 6", got)
 	}
 }
+
+// TestForksHaveTheCommitsOfTheirPullRequests checks that what a pull request comes from can be read there, also after
+// the repository that it goes to has changed.
+func TestForksHaveTheCommitsOfTheirPullRequests(t *testing.T) {
+	for _, changed := range []bool{false, true} {
+		s, base := start(t, sandbox.Options{Repositories: 60, PullRequests: 900})
+		api := base + "/dc/rest/api/latest"
+		commits, branches := 0, 0
+		for _, r := range dcWalk(t, dcToken, api+"/repos?limit=100") {
+			one := api + "/projects/" + at(r, "project.key").(string) + "/repos/" + r["slug"].(string)
+			for _, p := range dcWalk(t, dcToken, one+"/pull-requests?state=ALL&limit=100") {
+				from := at(p, "fromRef.repository")
+				if from == nil || at(from, "id") == r["id"] {
+					continue
+				}
+				if changed && commits == 0 && p["state"] == "OPEN" {
+					name := at(r, "project.key").(string) + "/" + r["slug"].(string)
+					if _, err := s.DataCenter().Merge(name, int(p["id"].(float64)), "admin"); err != nil {
+						t.Fatal(err)
+					}
+				}
+				fork := api + "/projects/" + at(from, "project.key").(string) + "/repos/" + at(from, "slug").(string)
+				dcWant(t, dcToken, 200, fork+"/commits/"+at(p, "fromRef.latestCommit").(string))
+				commits++
+				for _, b := range dcWalk(t, dcToken, fork+"/branches?limit=100") {
+					if b["displayId"] == at(p, "fromRef.displayId") && b["latestCommit"] == at(p, "fromRef.latestCommit") {
+						branches++
+					}
+				}
+			}
+		}
+		if commits == 0 || branches == 0 {
+			t.Errorf("%d pull requests come from forks, %d of them from a branch that is there", commits, branches)
+		}
+	}
+}

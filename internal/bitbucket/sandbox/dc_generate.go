@@ -17,7 +17,7 @@ const robots = 8
 // and addresses; all else is its own.
 func generateDC(o Options, v dcVersion) *dataCenter {
 	epoch := o.Epoch.UnixMicro()
-	d := &dataCenter{version: v, world: &world{seed: o.Seed, instance: true}, oauth: newDCOAuth(), failures: map[*user]int{}, buckets: map[string]*bucket{}}
+	d := &dataCenter{version: v, total: o.Repositories, world: &world{seed: o.Seed, instance: true}, oauth: newDCOAuth(), failures: map[*user]int{}, buckets: map[string]*bucket{}}
 	w := d.world
 	w.makeUsers(o.Users, epoch)
 	d.enrol()
@@ -136,21 +136,41 @@ func (d *dataCenter) makePersonal(n int, epoch int64) {
 			homes[u] = home
 		}
 		name, slug := repoName(&r)
-		from := pick(&r, shared)
-		fork := i%2 == 0 && len(from.repos) > 0
 		var parent *repo
+		if i%3 == 0 {
+			parent = d.busy(shared, &r)
+		}
+		fork := parent != nil && home.ws.bySlug[parent.slug] == nil
 		if fork {
-			parent = pick(&r, from.repos)
 			name, slug = parent.name, parent.slug
-			fork = home.ws.bySlug[slug] == nil && !parent.empty
 		}
 		rp := d.addRepo(home, name, slug, 2*dcPlace+uint64(i), &r, epoch)
 		rp.private = !r.chance(0.2)
 		if fork {
-			rp.parent, rp.main, rp.private = parent, parent.main, rp.private || parent.private
+			rp.parent, rp.forked, rp.main, rp.private = parent, parent, parent.main, rp.private || parent.private
+			rp.created = parent.created + day
+			rp.updated = rp.created
 			parent.forks = append(parent.forks, rp)
 		}
 	}
+}
+
+// busy returns one of the repositories that are worked on most, since those are forked, or nil.
+func (d *dataCenter) busy(projects []*workspace, r *random) *repo {
+	var best *repo
+	least := 0
+	for range 30 {
+		in := pick(r, projects).repos
+		if len(in) == 0 {
+			continue
+		}
+		rp := pick(r, in)
+		g := derive(d.world.seed, streamRepo, rp.index, 1)
+		if rank := g.intn(d.total); !rp.empty && (best == nil || rank < least) {
+			best, least = rp, rank
+		}
+	}
+	return best
 }
 
 // addRepo makes a repository; a slug that is taken gets a number.

@@ -14,6 +14,7 @@ type dataCenter struct {
 	version dcVersion
 	world   *world
 	repos   []*repo // in the order of /repos
+	total   int     // how many were generated
 	creds   []*dcCredential
 
 	lastUser, lastProject, lastRepo, lastHook int32 // ids that were given

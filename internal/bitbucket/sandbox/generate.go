@@ -242,7 +242,7 @@ func (w *world) makePullRequests(total int, epoch int64) {
 	for i, rp := range all {
 		r := derive(w.seed, streamRepo, rp.index, 1)
 		rank := r.intn(len(all))
-		if !rp.empty && (!r.chance(0.08) || i == 0) {
+		if !rp.empty && rp.forked == nil && (!r.chance(0.08) || i == 0) {
 			weight[i] = math.Pow(float64(rank+2), -0.9)
 		}
 	}

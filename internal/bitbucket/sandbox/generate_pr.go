@@ -27,7 +27,7 @@ func (w *world) fill(rp *repo, n int, epoch int64) {
 		switch {
 		case len(w.outside) > 0 && g.chance(0.03):
 			p.source = w.fork(rp, &forks, &g)
-		case len(rp.forks) > 0 && g.chance(0.1):
+		case len(rp.forks) > 0 && g.chance(0.15):
 			p.source = pick(&g, rp.forks)
 		default:
 			p.source = rp

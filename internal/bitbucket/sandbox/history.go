@@ -43,6 +43,9 @@ func (w *world) writeHistory(r *repo, out sink) (branches, tags map[string]hash)
 		r.history.hashed.Store(true)
 		return branches, tags
 	}
+	if r.forked != nil {
+		return w.forkHistory(r, out)
+	}
 	g := derive(w.seed, streamGit, r.index)
 	h := &historian{enc: encoder{out: out}, seed: g.next(), ext: extension(r.language), words: subjects(), out: out}
 	heads := map[string]*tip{r.main: w.firstCommits(h, r, &g)}
@@ -96,6 +99,21 @@ func (w *world) writeHistory(r *repo, out sink) (branches, tags map[string]hash)
 		}
 		r.history.hashed.Store(true)
 	}
+	return branches, tags
+}
+
+// forkHistory gives a fork the commits of what it was made of, its main branch, and the branches from which pull
+// requests come, unless they were closed with them.
+func (w *world) forkHistory(r *repo, out sink) (branches, tags map[string]hash) {
+	w.hashes(r.forked) // so that what follows only reads its pull requests
+	all, tags := w.writeHistory(r.forked, out)
+	branches = map[string]hash{r.main: all[r.forked.main]}
+	for _, p := range r.forked.prs {
+		if p.source == r && (p.state == open || !p.closeSource) {
+			branches[p.srcBranch] = p.srcHash
+		}
+	}
+	r.history.hashed.Store(true)
 	return branches, tags
 }
 

@@ -60,6 +60,12 @@ func (s *Sandbox) disk(r *repo) (*objects, error) {
 		return d, nil
 	}
 	g := r.ws.world.graph(r)
+	// Whoever changes a repository has it written first. Its forks are made of what was generated, so they go before it.
+	for _, f := range r.forks {
+		if _, err := s.disk(f); err != nil {
+			return nil, err
+		}
+	}
 	r.history.mu.Lock()
 	defer r.history.mu.Unlock()
 	if d := r.history.disk.Load(); d != nil {

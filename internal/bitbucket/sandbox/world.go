@@ -96,6 +96,7 @@ type repo struct {
 	number   int32
 	archived bool
 	forks    []*repo // from which pull requests come
+	forked   *repo   // what a generated fork was made of: its commits are those of this one
 	edits    int     // changes of pull requests; what was ordered before one is out of date
 	newest   atomic.Pointer[ordered]
 	hooks    []*webhook
