@@ -291,7 +291,7 @@ func (c *Client) idOf(p *principal) string {
 func (c *Client) attempt(ctx context.Context, p *principal, l login, group, target string) (answer, error) {
 	authorization, token, err := l.authorize(ctx) // may take longer than one request
 	if err != nil {
-		return answer{err: err, final: true}, nil
+		return noLogin(err), nil
 	}
 	t, err := c.pool.enter(ctx, p, group)
 	if err != nil {
@@ -309,6 +309,9 @@ func (c *Client) attempt(ctx context.Context, p *principal, l login, group, targ
 	}
 	return a, err
 }
+
+// noLogin is what came of an attempt for which there was no token.
+func noLogin(err error) answer { return answer{err: err, final: true} }
 
 // send makes one attempt.
 func (c *Client) send(ctx context.Context, authorization, target string) answer {
