@@ -2,6 +2,8 @@ package storetest_test
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -236,5 +238,90 @@ func TestTroubleHalvesThePaceAndItComesBack(t *testing.T) {
 		level(0.062)
 		s.clock.Advance(time.Hour)
 		level(1)
+	})
+}
+
+// TestReservationsOfManyAtOnceAddUp lets two processes ask at the same moment, many times over.
+func TestReservationsOfManyAtOnceAddUp(t *testing.T) {
+	eachMemory(t, func(s *spender) {
+		var wg sync.WaitGroup
+		granted := make([]int, 8)
+		for i := range granted {
+			m := s.memory
+			if i%2 == 1 {
+				m = s.other
+			}
+			wg.Go(func() {
+				for range 6 {
+					g, err := m.ReserveCalls(s.Context(), account("api"), wish(3))
+					if err != nil {
+						s.Error(err)
+						return
+					}
+					granted[i] += g.Calls
+				}
+			})
+		}
+		wg.Wait()
+		sum := 0
+		for _, n := range granted {
+			sum += n
+		}
+		s.same("granted of 144 wanted", sum, 80)
+		s.same("counted", s.spent(account("api")).Calls, 80)
+
+		probes := make([]store.Grant, 8)
+		s.ok(s.memory.RestCalls(s.Context(), account("raw"), store.Refusal{Until: s.clock.Now().Add(time.Minute)}))
+		s.clock.Advance(time.Minute)
+		for i := range probes {
+			m := s.memory
+			if i%2 == 1 {
+				m = s.other
+			}
+			wg.Go(func() {
+				g, err := m.ReserveCalls(s.Context(), account("raw"), wish(3))
+				if err != nil {
+					s.Error(err)
+				}
+				probes[i] = g
+			})
+		}
+		wg.Wait()
+		calls := 0
+		for _, g := range probes {
+			calls += g.Calls
+		}
+		s.same("calls after a rest", calls, 1)
+	})
+}
+
+// TestTicketsOfManyAtOnceKeepTheirDistance lets two processes begin calls at the same moment.
+func TestTicketsOfManyAtOnceKeepTheirDistance(t *testing.T) {
+	eachMemory(t, func(s *spender) {
+		pace := store.Pace{PerSecond: 10, InFlight: 6, Lease: time.Minute}
+		var wg sync.WaitGroup
+		tickets := make([]store.Ticket, 16)
+		for i := range tickets {
+			m := s.memory
+			if i%2 == 1 {
+				m = s.other
+			}
+			wg.Go(func() {
+				ticket, err := m.TakeTicket(s.Context(), "dc", pace)
+				if err != nil {
+					s.Error(err)
+				}
+				tickets[i] = ticket
+			})
+		}
+		wg.Wait()
+		taken := slices.DeleteFunc(tickets, func(t store.Ticket) bool { return t.ID == 0 })
+		slices.SortFunc(taken, func(a, b store.Ticket) int { return a.Begin.Compare(b.Begin) })
+		s.same("tickets", len(taken), 6)
+		for i := 1; i < len(taken); i++ {
+			if d := taken[i].Begin.Sub(taken[i-1].Begin); d < 100*time.Millisecond || taken[i].ID == taken[i-1].ID {
+				s.Errorf("calls %v and %v are %s apart, want 100 ms", taken[i-1], taken[i], d)
+			}
+		}
 	})
 }
