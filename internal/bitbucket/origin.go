@@ -110,7 +110,7 @@ func (o Origin) Inside(link string) (string, error) {
 func (o Origin) refuse(link string) error {
 	return fault.New(fault.Unavailable, "%s points to %s, which is outside the configured %s; no credential is sent there",
 		o.Host(), MaskURL(link), o.String()).
-		With("if that is the right address, configure it as --api-url; otherwise a proxy rewrites links")
+		With("if that is the right address, configure it (--api-url, for a Data Center --url); otherwise a proxy rewrites links")
 }
 
 func hostPort(u *url.URL) string {

@@ -2,6 +2,11 @@
 // and their conversion into graph values. Only graph values and the types of package bitbucket leave it.
 //
 // It reads what any logged-in user may read. Nothing is asked of /admin, where tokens are not accepted (FACTS 113).
+//
+// A full read is one call for the instance, the pages of projects, of users and of repositories, and for each repository
+// the pages of its pull requests, one where it has none: the lists hold everything, so nothing is asked for a single
+// pull request. Pages are as large as the server grants. What several credentials of different users add is a list of
+// projects and one of repositories each, since they may see different ones.
 package datacenter
 
 import (
