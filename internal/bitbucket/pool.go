@@ -232,6 +232,30 @@ func (p *pool) survey(group string, among []*principal, prefer string) view {
 	return v
 }
 
+// Readiness tells which principals may be asked now for the default resource group, and which rest, the first to be
+// free again first. Where one of many will do, those that rest need not be waited for.
+func (c *Client) Readiness(ctx context.Context) (free, resting []string, err error) {
+	p := c.pool
+	all := p.among(nil)
+	if err := p.look(ctx, DefaultGroup, all); err != nil {
+		return nil, nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.now()
+	again := map[string]time.Time{}
+	for _, pr := range all {
+		if acc := p.account(pr, DefaultGroup); pr.dead == nil && !acc.probing && !acc.free(now) {
+			again[pr.id] = acc.again
+			resting = append(resting, pr.id)
+		} else {
+			free = append(free, pr.id)
+		}
+	}
+	slices.SortStableFunc(resting, func(a, b string) int { return again[a].Compare(again[b]) })
+	return free, resting, nil
+}
+
 func better(a, b *account) bool {
 	if a.near != b.near {
 		return !a.near

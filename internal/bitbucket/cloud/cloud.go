@@ -47,11 +47,14 @@ type Client struct {
 	core           *bitbucket.Client
 	noPullRequests bool
 
+	asking sync.Mutex // held while principals are asked what they see
+
 	mu     sync.Mutex
-	listed map[string]bool            // keys of the projects that Projects listed
-	sees   map[string]map[string]bool // workspace UUID → principals that see it; none means not looked yet
-	narrow map[string]map[string]bool // workspace UUID → principals that see fewer repositories than others
-	bySlug map[string]string          // workspace slug → UUID
+	listed map[string]bool             // keys of the projects that Projects listed
+	sees   map[string]map[string]bool  // workspace UUID → whether a principal sees it; one that is missing was not asked yet
+	sizes  map[string]map[string]int64 // workspace UUID → how many repositories a principal sees; refused where it may not list them
+	narrow map[string]map[string]bool  // workspace UUID → principals that see fewer repositories than others
+	bySlug map[string]string           // workspace slug → UUID
 }
 
 // Workspace is a workspace that was found.
@@ -91,7 +94,7 @@ func New(o Options) (*Client, error) {
 	}
 	return &Client{
 		core: core, noPullRequests: o.NoPullRequests, listed: map[string]bool{}, sees: map[string]map[string]bool{},
-		narrow: map[string]map[string]bool{}, bySlug: map[string]string{},
+		sizes: map[string]map[string]int64{}, narrow: map[string]map[string]bool{}, bySlug: map[string]string{},
 	}, nil
 }
 

@@ -180,8 +180,13 @@ func (c *Client) Exists(ctx context.Context, ref bitbucket.Ref) (bitbucket.Prese
 	verdict := bitbucket.Gone
 	var asked int
 	var last error
-	for _, p := range c.core.Principals() {
-		if !c.mayList(listing{workspace: normal(ref.Workspace)}, p) {
+	// Those that rest come last: where another one sees it they need not be waited for.
+	free, resting, err := c.core.Readiness(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, p := range append(free, resting...) {
+		if c.blind(normal(ref.Workspace), p) {
 			continue
 		}
 		resp, err := c.core.AskOne(ctx, p, path)
@@ -206,6 +211,14 @@ func (c *Client) Exists(ctx context.Context, ref bitbucket.Ref) (bitbucket.Prese
 		return "", last
 	}
 	return verdict, nil
+}
+
+// blind reports whether a principal was asked and does not see a workspace that others see.
+func (c *Client) blind(workspace, principal string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	sees, asked := c.sees[workspace][principal]
+	return asked && !sees
 }
 
 // direct returns the path of an object and a test whether an answer is about it.

@@ -24,6 +24,11 @@ type listing struct {
 
 // list yields the pages of a listing in order.
 func (c *Client) list(ctx context.Context, l listing, yield func(bitbucket.Page) error) error {
+	if l.workspace != "" && l.only == "" {
+		if err := c.late(ctx, l.workspace); err != nil {
+			return err
+		}
+	}
 	path := l.path
 	if l.pagelen > 0 {
 		sep := "?"
