@@ -153,6 +153,7 @@ type Preflight struct {
 // CredentialCheck is what one credential can do and what it lacks.
 type CredentialCheck struct {
 	Name      string   `json:"name" doc:"Which credential it is, without its secret."`
+	Kind      string   `json:"kind,omitempty"`
 	Valid     bool     `json:"valid" doc:"Whether Bitbucket accepts it."`
 	Principal string   `json:"principal,omitempty" doc:"Who Bitbucket says it is; one principal has one allowance."`
 	Scopes    []string `json:"scopes,omitempty" doc:"What it is granted, where Bitbucket says so."`

@@ -59,6 +59,7 @@ type Summary struct {
 	Skipped    int            `json:"skipped,omitempty" doc:"Odd objects, kept as far as they could be read."`
 	Scopes     []ScopeResult  `json:"scopes"`
 	Odd        []string       `json:"odd,omitempty" doc:"The first odd objects, in words."`
+	Warnings   []string       `json:"warnings,omitempty" doc:"What a person should look at, such as a credential that was not used."`
 }
 
 // Changes counts what happened to entities.

@@ -78,9 +78,10 @@ func needed(n bitbucket.Need) string {
 	if n.Never != "" {
 		return "– " + cell(n.Never)
 	}
-	if len(n.Scopes) > 0 {
+	switch {
+	case len(n.Scopes) > 0:
 		parts = append(parts, code(n.Scopes...))
-	} else {
+	case n.Also == "":
 		parts = append(parts, "any login")
 	}
 	for _, text := range []string{n.Note, n.Also} {

@@ -44,7 +44,7 @@ func (s *Server) checkLive(ctx context.Context, conn store.Connection, credentia
 	principals := map[string]bool{}
 	for _, c := range report.Credentials {
 		w := client.CredentialCheck{
-			Name: c.Name, Valid: c.Valid, Principal: orElse(c.Account, c.Principal), Scopes: c.Scopes, Remedy: c.Remedy,
+			Name: c.Name, Kind: string(c.Kind), Valid: c.Valid, Principal: orElse(c.Account, c.Principal), Scopes: c.Scopes, Remedy: c.Remedy,
 			Problem: strings.TrimSuffix(c.Problem, " ("+c.Remedy+")"), // the report words an error whole
 		}
 		for _, m := range c.Missing {
@@ -69,8 +69,8 @@ func (s *Server) checkLive(ctx context.Context, conn store.Connection, credentia
 func usable(conn store.Connection, c client.Check) error {
 	for _, k := range c.Credentials {
 		if !k.Valid {
-			return fault.New(fault.Invalid, "Bitbucket does not accept a credential: %s", orElse(k.Problem, k.Name)).
-				With("%s", orElse(k.Remedy, "check the secret; nothing was stored"))
+			return fault.New(fault.Invalid, "%s", orElse(k.Problem, "Bitbucket does not accept "+k.Name)).
+				With("%s", putRight(conn, k))
 		}
 	}
 	what, where := "workspace", "check the name in the address bar after bitbucket.org/; nothing was stored"
@@ -87,6 +87,23 @@ func usable(conn store.Connection, c client.Check) error {
 		}
 	}
 	return nil
+}
+
+// putRight says what to do about a credential that is not accepted. Of a connection that is not stored yet none can be
+// replaced.
+func putRight(conn store.Connection, k client.CredentialCheck) string {
+	if k.Remedy != "" && (conn.ID != 0 || !strings.Contains(k.Remedy, "windlass connection credential")) {
+		return k.Remedy
+	}
+	switch bitbucket.Kind(k.Kind) {
+	case bitbucket.OAuth:
+		return "check key and secret, and that the consumer is private and has a callback URL; nothing was stored"
+	case bitbucket.Token:
+		return "check the token, and whether it has expired or was revoked; nothing was stored"
+	case bitbucket.APIToken:
+		return "check that the e-mail address is that of the token's Atlassian account, and whether it has expired; nothing was stored"
+	}
+	return "check user name and password; nothing was stored"
 }
 
 // keepVerdicts stores what a check found beside each credential, in the order in which they were checked.

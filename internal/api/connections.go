@@ -37,7 +37,9 @@ func (s *Server) listConnections(ctx context.Context, _ *struct{}) (*body[client
 type createIn struct{ Body client.NewConnection }
 
 // prepare turns what was sent into a connection that could be stored, and looks at it live.
-func (s *Server) prepare(ctx context.Context, n client.NewConnection) (store.Connection, []store.Credential, checked, error) {
+//
+// What was decided about the instance is only said with decided: before that a person may be asked.
+func (s *Server) prepare(ctx context.Context, n client.NewConnection, decided bool) (store.Connection, []store.Credential, checked, error) {
 	fail := func(err error) (store.Connection, []store.Credential, checked, error) {
 		return store.Connection{}, nil, checked{}, err
 	}
@@ -82,7 +84,7 @@ func (s *Server) prepare(ctx context.Context, n client.NewConnection) (store.Con
 		return fail(err)
 	}
 	check.Warnings = append(check.Warnings, warnings...)
-	if said != "" {
+	if said != "" && decided {
 		check.Warnings = append(check.Warnings, said)
 	}
 	if check.Instance != nil {
@@ -100,12 +102,12 @@ func (s *Server) prepare(ctx context.Context, n client.NewConnection) (store.Con
 }
 
 func (s *Server) preflightConnection(ctx context.Context, in *createIn) (*body[client.Check], error) {
-	_, _, check, err := s.prepare(ctx, in.Body)
+	_, _, check, err := s.prepare(ctx, in.Body, false)
 	return &body[client.Check]{check.Check}, err
 }
 
 func (s *Server) createConnection(ctx context.Context, in *createIn) (*body[client.Connected], error) {
-	conn, credentials, check, err := s.prepare(ctx, in.Body)
+	conn, credentials, check, err := s.prepare(ctx, in.Body, true)
 	if err != nil {
 		return nil, err
 	}
@@ -235,8 +237,13 @@ func (s *Server) tried(ctx context.Context, c store.Connection, u client.Connect
 		err = usable(wanted, check.Check)
 	}
 	if err != nil {
-		return nil, fault.Wrap(err, fault.CodeOf(err), "nothing was changed, since it would not work").
-			With("%s; or store it untried with --yes", strings.TrimSuffix(orElse(fault.RemedyOf(err), "check what was given"), "; nothing was stored"))
+		remedy := fault.RemedyOf(err)
+		text := strings.TrimSuffix(err.Error(), " ("+remedy+")")
+		for _, said := range []string{"; nothing was stored", "? Nothing was stored"} {
+			remedy = strings.TrimSuffix(remedy, said)
+		}
+		return nil, fault.New(fault.CodeOf(err), "nothing was changed, since it would not work: %s", text).
+			With("%s; or store it untried with --yes", orElse(remedy, "check what was given"))
 	}
 	return set, nil
 }

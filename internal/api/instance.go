@@ -2,7 +2,9 @@ package api
 
 import (
 	"context"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/windlass-hq/windlass/internal/bitbucket"
@@ -33,12 +35,10 @@ func (s *Server) place(ctx context.Context, conn store.Connection) (said string,
 	if err != nil {
 		return "", nil, err
 	}
-	var first store.Connection
+	ids := map[string]string{} // of instances at this URL, with a connection to each
 	for _, other := range all {
 		if other.Product == conn.Product && other.Name != conn.Name && strings.EqualFold(other.Settings["url"], base) {
-			if len(same) == 0 {
-				first = other
-			}
+			ids[other.Settings["instance"]] = other.Name
 			same = append(same, other.Name)
 		}
 	}
@@ -50,9 +50,12 @@ func (s *Server) place(ctx context.Context, conn store.Connection) (said string,
 			return "", same, fault.New(fault.Usage, "%q is no id of an instance", given).
 				With("leave it out, use %s, or the id that windlass connection show prints for a connection to the same instance", newInstance)
 		}
-	case len(same) > 0:
-		conn.Settings["instance"] = first.Settings["instance"]
-		said = "taken for the same instance as " + first.Name + ", which has this URL too: what both see is one. If it is another one, connect it with --set instance=" + newInstance
+	case len(ids) > 1:
+		return "", same, fault.New(fault.Usage, "%s have this URL, but are kept as different instances", strings.Join(same, ", ")).
+			With("say which one this is with --same-instance-as NAME, or that it is yet another with --set instance=%s", newInstance)
+	case len(ids) == 1:
+		conn.Settings["instance"] = slices.Collect(maps.Keys(ids))[0]
+		said = "taken for the same instance as " + same[0] + ", which has this URL too: what both see is one. If it is another one, connect it with --set instance=" + newInstance
 	default:
 		conn.Settings["instance"] = s.Instance()
 	}

@@ -52,6 +52,8 @@ func needs(r bitbucket.Right, kind bitbucket.Kind) string {
 	switch {
 	case n.Never != "":
 		return "another kind of credential: " + n.Never
+	case len(n.Scopes) == 0 && n.Also != "":
+		return n.Also
 	case len(n.Scopes) == 0:
 		return "any login"
 	}

@@ -53,6 +53,7 @@ func unknownProduct(conn store.Connection) error {
 // asked is what a client of either product can be asked before it reads.
 type asked struct {
 	check     func(ctx context.Context) (bitbucket.Report, error)
+	granted   func(ctx context.Context) ([]string, bool, error) // nil where the check tells
 	preflight func(ctx context.Context, since time.Time) (bitbucket.Preflight, error)
 	close     func()
 }
@@ -88,7 +89,7 @@ func (a *App) ask(conn store.Connection, credentials []bitbucket.Credential, nam
 				}
 				return report, err
 			},
-			preflight: c.Preflight, close: c.Close,
+			granted: c.Granted, preflight: c.Preflight, close: c.Close,
 		}, nil
 	}
 	return asked{}, unknownProduct(conn)
@@ -155,7 +156,7 @@ func (a *App) check(ctx context.Context, conn store.Connection, credentials []st
 	var report bitbucket.Report
 	var first error
 	for _, k := range credentials {
-		r, err := a.checkOne(ctx, conn, k, wanted(conn))
+		r, err := a.checkOne(ctx, conn, k, wanted(conn), true)
 		if err != nil && (len(r.Credentials) == 0 || unjudged(err)) {
 			return report, err
 		}
@@ -187,8 +188,8 @@ func unjudged(err error) bool {
 }
 
 // checkOne asks about one credential. What it lacks is measured by its role: those of the roles access, hooks and write
-// need not read pull requests.
-func (a *App) checkOne(ctx context.Context, conn store.Connection, k store.Credential, names []string) (bitbucket.Report, error) {
+// need not read pull requests. With rights it also finds out what the credential may do, where that takes calls of its own.
+func (a *App) checkOne(ctx context.Context, conn store.Connection, k store.Credential, names []string, rights bool) (bitbucket.Report, error) {
 	cred := credentialOf(k)
 	role := cred.Role
 	cred.Role = bitbucket.RoleAny
@@ -201,6 +202,13 @@ func (a *App) checkOne(ctx context.Context, conn store.Connection, k store.Crede
 	for i := range report.Credentials {
 		cr := &report.Credentials[i]
 		cr.Role = role
+		if rights && cr.Valid && c.granted != nil {
+			permissions, known, err := c.granted(ctx)
+			if err != nil {
+				return report, err
+			}
+			cr.Scopes, cr.ScopesKnown = permissions, known
+		}
 		if !cr.Valid || role == bitbucket.RoleAny || role == bitbucket.RoleData {
 			continue
 		}

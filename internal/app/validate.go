@@ -24,7 +24,7 @@ func (a *App) validate(ctx context.Context, conn store.Connection) (refused []re
 	}
 	for _, k := range credentials {
 		asking, cancel := context.WithTimeout(ctx, checkTime)
-		report, err := a.checkOne(asking, conn, k, nil)
+		report, err := a.checkOne(asking, conn, k, nil, false)
 		cancel()
 		if ctx.Err() != nil {
 			return nil, 0, ctx.Err()
@@ -36,6 +36,9 @@ func (a *App) validate(ctx context.Context, conn store.Connection) (refused []re
 		v := store.Verdict{Valid: found.Valid, Principal: found.Account, Scopes: found.Scopes, Problem: bare(found)}
 		if v.Principal == "" {
 			v.Principal = found.Principal
+		}
+		if len(v.Scopes) == 0 && k.Verdict != nil {
+			v.Scopes = k.Verdict.Scopes // what the last check found is not asked again before each run
 		}
 		for _, m := range found.Missing {
 			v.Missing = append(v.Missing, m.Scope+" (for "+m.Feature+")")
@@ -59,7 +62,7 @@ func refuse(conn store.Connection, refused []refusal) error {
 		return nil
 	}
 	r := refused[0]
-	return fault.New(fault.Invalid, "Bitbucket does not accept credential %d of %q: %s", r.credential.ID, conn.Name, r.why).
+	return fault.New(fault.Invalid, "credential %d of %q is not accepted, so nothing was read: %s", r.credential.ID, conn.Name, r.why).
 		With("add a good one and remove this one: windlass connection credential add %s …, windlass connection credential remove %s %d. Scheduled runs go on with the others",
 			conn.Name, conn.Name, r.credential.ID)
 }

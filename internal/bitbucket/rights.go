@@ -182,7 +182,7 @@ func serverRights() []Right {
 		row("last-login", "last logins and directories of users", RoleAccess, false, never(noAdminPath), scopes("LICENSED_USER")),
 		same("repository-permissions", "who may read, write and administer a repository", RoleAccess, false, "REPO_ADMIN"),
 		same("project-permissions", "who may read, write and administer a project", RoleAccess, false, "PROJECT_ADMIN"),
-		row("global-permissions", "who administers the instance", RoleAccess, false, never(noAdminPath), scopes("ADMIN")),
+		row("global-permissions", "who administers the instance", RoleAccess, false, never(noAdminPath), Need{Also: "the user must administer the instance (`ADMIN`)"}),
 		same("branch-restrictions", "branch restrictions", RoleAccess, false, "REPO_ADMIN"),
 		same("deploy-keys", "access keys", RoleAccess, false, "REPO_ADMIN"),
 		same("webhooks", "the list of webhooks", RoleHooks, false, "REPO_ADMIN"),

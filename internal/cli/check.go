@@ -81,21 +81,29 @@ func printRights(s *session, rights []client.RightCheck) {
 		}
 	}
 	_ = printTable(s.Out, nil, rows)
-	var ready, lacking []string
+	var ready, texts []string
+	lacking := map[string][]string{} // by what it would take
 	for _, r := range rights {
 		switch {
 		case r.Used:
 		case r.Have == "yes":
 			ready = append(ready, r.What)
 		case r.Have != "unknown":
-			lacking = append(lacking, r.What+" ("+strings.Join(r.Needs, " or ")+")")
+			text := strings.Join(r.Needs, " or ")
+			if lacking[text] == nil {
+				texts = append(texts, text)
+			}
+			lacking[text] = append(lacking[text], r.What)
 		}
 	}
 	if len(ready) > 0 {
 		fmt.Fprintf(s.Out, "There for later versions: %s.\n", strings.Join(ready, "; "))
 	}
-	if len(lacking) > 0 {
-		fmt.Fprintf(s.Out, "Not there for later versions: %s.\n", strings.Join(lacking, "; "))
+	for i, text := range texts {
+		texts[i] = strings.Join(lacking[text], "; ") + " (" + text + ")"
+	}
+	if len(texts) > 0 {
+		fmt.Fprintf(s.Out, "Not there for later versions: %s.\n", strings.Join(texts, "; "))
 	}
 }
 

@@ -95,7 +95,7 @@ func (c connectDataCenterCmd) preview(s *session, d door, n *client.NewConnectio
 	n.NoPreflight = true
 	printCheck(s, check)
 	if i := check.Instance; i != nil && len(i.Same) > 0 && n.Settings["instance"] == "" {
-		same, err := s.confirm(fmt.Sprintf("%s has this URL too. Is it the same Bitbucket, so that what both see is one?", strings.Join(i.Same, ", ")))
+		same, err := s.confirm(fmt.Sprintf("%s to this URL: %s. Is it the same Bitbucket, so that what both see is one?", there(len(i.Same)), strings.Join(i.Same, ", ")))
 		if err != nil {
 			return false, err
 		}
@@ -119,4 +119,11 @@ func instanceOf(s *session, d door, name string) (string, error) {
 		return "", fault.New(fault.Usage, "--same-instance-as %s: that is no connection to a Data Center", name)
 	}
 	return other.Settings["instance"], nil
+}
+
+func there(connections int) string {
+	if connections == 1 {
+		return "There is another connection"
+	}
+	return "There are other connections"
 }

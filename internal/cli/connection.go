@@ -86,7 +86,7 @@ func (c connectionShowCmd) Run(s *session) error {
 			rows = append(rows, []string{"budget " + b.Group, budget(b)})
 		}
 		for _, st := range n.Staleness {
-			rows = append(rows, []string{"age of " + st.Listing, age(st)})
+			rows = append(rows, []string{"age of " + listingOf(n, st.Listing), age(st)})
 		}
 		if r := n.LastRun; r != nil {
 			rows = append(rows, []string{"last run", fmt.Sprintf("%d %s, started %s", r.ID, r.Status, moment(r.StartedAt))})
@@ -109,6 +109,14 @@ func budget(b client.Budget) string {
 		text += ", rests until " + moment(*b.RestsUntil)
 	}
 	return text
+}
+
+// listingOf is what people call a listing: where Cloud has its workspaces, Data Center has the instance itself.
+func listingOf(n client.ConnectionDetail, listing string) string {
+	if n.Product == "datacenter" && listing == "workspaces" {
+		return "the instance"
+	}
+	return listing
 }
 
 // age words how old what is known of a kind of listing can be.
@@ -290,8 +298,7 @@ func (c connectionRemoveCmd) Run(s *session) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(s.Out, "Removing %s\n  closes:  %s (their history stays)\n  keeps:   %s, which other connections see too; %s and the ledger, as evidence\n  deletes: %s\n",
-			p.Connection, counts(p.Closes), counts(p.Stays), many(p.Runs, "run"), many(p.Credentials, "credential"))
+		printRemoval(s, p)
 		if !c.Yes {
 			ok, err := s.confirm("Remove " + c.Name + "?")
 			if err != nil {
@@ -308,6 +315,20 @@ func (c connectionRemoveCmd) Run(s *session) error {
 		fmt.Fprintf(s.Out, "Removed %s.\n", c.Name)
 		return nil
 	})
+}
+
+func printRemoval(s *session, p client.Removal) {
+	amount := func(what map[string]int, and string) string {
+		if len(what) == 0 {
+			return "nothing"
+		}
+		return counts(what) + and
+	}
+	fmt.Fprintf(s.Out, "Removing %s\n", p.Connection)
+	fmt.Fprintf(s.Out, "  closes:  %s\n", amount(p.Closes, " (their history stays)"))
+	fmt.Fprintf(s.Out, "  leaves:  %s\n", amount(p.Stays, ", which other connections see too"))
+	fmt.Fprintf(s.Out, "  keeps:   %s and the ledger, as evidence\n", many(p.Runs, "run"))
+	fmt.Fprintf(s.Out, "  deletes: %s\n", many(p.Credentials, "credential"))
 }
 
 // confirm asks a question that only yes answers. Without a terminal it is a usage error.

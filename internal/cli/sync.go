@@ -137,6 +137,9 @@ func printSummary(s *session, u client.Summary) {
 		}
 		fmt.Fprintf(s.Out, "  %s: %s%s\n", printable(orElse(sc.Title, sc.Scope)), sc.Status, colon(sc.Reason))
 	}
+	for _, w := range u.Warnings {
+		fmt.Fprintf(s.Out, "  ! %s\n", printable(w))
+	}
 	for _, o := range u.Odd {
 		fmt.Fprintf(s.Out, "  odd: %s\n", printable(o))
 	}
