@@ -46,7 +46,7 @@ type Options struct {
 	// something else too (FACTS 120); nil means that it is not. It asks with Request.Believe. A nil error means good.
 	Confirm func(ctx context.Context, c *Client, principal string) error
 
-	NoWait  bool                              // with all allowances spent, fail instead of waiting
+	NoWait  bool                              // with all allowances spent for more than moments, fail instead of waiting
 	OnWait  func(until time.Time, why string) // called when a wait begins
 	Timeout time.Duration                     // per request, its body included; 0 means a minute
 	MaxBody int64                             // bytes of one answer, decompressed; 0 means 64 MiB

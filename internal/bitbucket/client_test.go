@@ -345,6 +345,25 @@ func TestNoWaitSaysWhenToReturn(t *testing.T) {
 	})
 }
 
+// TestMomentsAreWaitedForInAnyCase: a Data Center's pauses end no run, unless they grow.
+func TestMomentsAreWaitedForInAnyCase(t *testing.T) {
+	for refusals, want := range map[int]fault.Code{1: "", 3: "", 4: fault.Limited} { // after 5, 5, 10 and 20 seconds
+		synctest.Test(t, func(t *testing.T) {
+			n := 0
+			c := client(t, func(w http.ResponseWriter, _ *http.Request) {
+				if n++; n <= refusals {
+					limited(w, "")
+					return
+				}
+				answerJSON(w, 200, `{}`)
+			}, func(o *bitbucket.Options) { o.NoWait, o.Allowances = true, nil })
+			if _, err := get(t, c); fault.CodeOf(err) != want {
+				t.Errorf("after %d refusals: %v, want %q", refusals, err, want)
+			}
+		})
+	}
+}
+
 // TestOneProbeAfterARest lets many wait for one principal: after the rest one asks, and the others only if it may.
 func TestOneProbeAfterARest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

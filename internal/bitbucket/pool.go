@@ -122,6 +122,10 @@ func (c *Client) Credential(principal string) Credential {
 	return Credential{}
 }
 
+// briefly is what even who does not want to wait waits: the pauses of a Data Center, whose allowances come back by the
+// second (FACTS 141), are no more than those between attempts.
+const briefly = 15 * time.Second
+
 // Choose is ChooseFor for the default resource group.
 func (c *Client) Choose(ctx context.Context, ok func(principal string) bool, prefer string) (string, error) {
 	return c.ChooseFor(ctx, DefaultGroup, ok, prefer)
@@ -147,7 +151,7 @@ func (c *Client) ChooseFor(ctx context.Context, group string, ok func(principal 
 			return "", v.dead
 		case v.candidates == 0:
 			return "", fault.New(fault.Denied, "no credential of the connection %q can read this", c.conn)
-		case p.noWait && !v.probing:
+		case p.noWait && !v.probing && v.soonest.Sub(p.now()) > briefly:
 			return "", c.limited(v.soonest, v.refused)
 		}
 		if !v.soonest.Equal(told) && !v.soonest.IsZero() && !v.busy && p.onWait != nil {
