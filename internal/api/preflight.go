@@ -51,7 +51,11 @@ func pace(conn store.Connection, principals int) (perHour int, perSecond float64
 		}
 		return max(1, int(perSecond*3600)), perSecond
 	}
-	one := float64(cloud.Allowances()[""]) * bitbucket.DefaultShare // more where the vendor names a larger allowance in its answers
+	stated, err := strconv.Atoi(conn.Settings["allowance"])
+	if err != nil {
+		stated = 0
+	}
+	one := float64(cloud.Allowances("", stated)[""]) * bitbucket.DefaultShare // more where the vendor names a larger allowance in its answers
 	return int(one) * max(1, principals), 0
 }
 

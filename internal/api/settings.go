@@ -33,6 +33,7 @@ func settings() []setting {
 		{name: "projects", check: projectList, only: bitbucket.DataCenter, leads: true},
 		{name: "instance", check: anything, only: bitbucket.DataCenter},
 		{name: "ssh-port", check: count("ssh-port", 65535), unset: "22", only: bitbucket.DataCenter, dormant: "git by SSH"},
+		{name: "allowance", check: count("allowance", 1_000_000), only: bitbucket.Cloud},
 		{name: "rate", check: positive("rate", 1000), only: bitbucket.DataCenter},
 		{name: "in-flight", check: count("in-flight", 100), only: bitbucket.DataCenter},
 		{name: "hours", check: allowedHours, only: bitbucket.DataCenter},

@@ -49,19 +49,20 @@ func (a *App) budgets(ctx context.Context, conn store.Connection, credentials []
 	if err != nil {
 		return nil, err
 	}
+	allowances := cloud.Allowances(conn.Settings["api-url"], stated(conn))
 	var out []bitbucket.Budget
 	for _, p := range names {
 		cred := byPrincipal[p]
 		used := false
 		for _, s := range stored {
 			if s.Principal == p {
-				out = append(out, bitbucket.StoredBudget(s, &cred, cloud.Allowances(), 0, a.Now()))
+				out = append(out, bitbucket.StoredBudget(s, &cred, allowances, 0, a.Now()))
 				used = used || s.Group == bitbucket.DefaultGroup
 			}
 		}
 		if !used {
 			s := store.Spent{Account: store.Account{Realm: realm, Principal: p, Group: bitbucket.DefaultGroup}}
-			out = append(out, bitbucket.StoredBudget(s, &cred, cloud.Allowances(), 0, a.Now()))
+			out = append(out, bitbucket.StoredBudget(s, &cred, allowances, 0, a.Now()))
 		}
 	}
 	return out, nil

@@ -33,6 +33,9 @@ func (a Allowances) of(group string) int {
 	return a[""]
 }
 
+// Unpublished is an allowance per rolling hour whose size nobody has published: calls are made until one is refused.
+const Unpublished = 1_000_000_000
+
 const (
 	// DefaultGroup is the resource group of a request that names none.
 	DefaultGroup = "api"
@@ -48,7 +51,7 @@ type Budget struct {
 	Name       string // as messages call it
 	Group      string
 	Spent      int       // calls of the last rolling hour by every process on the database
-	Allowance  int       // calls per rolling hour; 0 where there is no limit per hour
+	Allowance  int       // calls per rolling hour; 0 where there is no limit per hour, or none is published
 	Known      bool      // the vendor named the allowance; otherwise it is assumed
 	Reserve    int       // of the allowance, left to others
 	RestsUntil time.Time // zero unless calls of this group are refused, by the vendor or because the share is spent
@@ -73,7 +76,7 @@ func StoredBudget(s store.Spent, cred *Credential, a Allowances, share float64, 
 }
 
 func (b *Budget) terms(assumed, named int, share float64) {
-	if assumed <= 0 {
+	if assumed <= 0 || assumed == Unpublished && named <= 0 {
 		return
 	}
 	b.Allowance = assumed

@@ -35,6 +35,7 @@ type Options struct {
 	Sleep       func(ctx context.Context, d time.Duration) error // between attempts; nil means really
 
 	Spending    bitbucket.Spending // where calls are counted for all processes; nil means in this client alone
+	Allowance   int                // calls per rolling hour and credential as the owner states it; see Allowances
 	Share       float64            // of an allowance that may be spent; 0 means the default
 	Interactive bool               // a person waits: a little more than the share may be spent
 
@@ -87,7 +88,7 @@ func New(o Options) (*Client, error) {
 	core, err := bitbucket.New(bitbucket.Options{
 		API: api, TokenURL: site, Credentials: o.Credentials, Connection: o.Connection, Version: o.Version, HTTP: o.HTTP,
 		Now: o.Now, Sleep: o.Sleep, NoWait: o.NoWait, OnWait: o.OnWait,
-		Spending: o.Spending, Share: o.Share, Interactive: o.Interactive, Allowances: Allowances(), GroupOf: group,
+		Spending: o.Spending, Share: o.Share, Interactive: o.Interactive, Allowances: Allowances(o.APIURL, o.Allowance), GroupOf: group,
 	})
 	if err != nil {
 		return nil, err

@@ -16,10 +16,19 @@ const (
 	groupOld        = "groups-1.0"
 )
 
-// Allowances returns how many calls per rolling hour the vendor grants where no header says so (FACTS 38). Of two
-// numbers that it has published for archives the smaller is taken; that of the old groups is believed.
-func Allowances() bitbucket.Allowances {
-	return bitbucket.Allowances{"": 1000, groupProperties: 2000, groupRaw: 5000, groupArchive: 1500}
+// Allowances returns how many calls per rolling hour are granted where no header says so. The vendor's own host grants
+// what it has published (FACTS 38; of two numbers for archives the smaller is taken, that of the old groups is
+// believed). What else answers at an API URL, a sandbox or a recorder, has published nothing: there is no limit until a
+// call is refused. A number that the owner states, 0 for none, holds for every group instead.
+func Allowances(apiURL string, stated int) bitbucket.Allowances {
+	switch {
+	case stated > 0:
+		return bitbucket.Allowances{"": stated}
+	case apiURL == "", strings.HasPrefix(apiURL+"/", strings.TrimSuffix(DefaultAPIURL, "2.0")):
+		return bitbucket.Allowances{"": 1000, groupProperties: 2000, groupRaw: 5000, groupArchive: 1500}
+	default:
+		return bitbucket.Allowances{"": bitbucket.Unpublished}
+	}
 }
 
 // group returns the resource group of a path below the API.

@@ -1,6 +1,10 @@
 package cloud
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/windlass-hq/windlass/internal/bitbucket"
+)
 
 func TestPathsSpendTheAllowanceOfTheirGroup(t *testing.T) {
 	for path, want := range map[string]string{
@@ -25,13 +29,29 @@ func TestPathsSpendTheAllowanceOfTheirGroup(t *testing.T) {
 		}
 	}
 	for group, want := range map[string]int{groupAPI: 1000, groupWebhooks: 1000, groupRaw: 5000, groupArchive: 1500, groupOld: 1000} {
-		a := Allowances()
+		a := Allowances("https://api.bitbucket.org", 0)
 		got, ok := a[group]
 		if !ok {
 			got = a[""]
 		}
 		if got != want {
 			t.Errorf("the allowance of %s is %d, want %d", group, got, want)
+		}
+	}
+}
+
+func TestOnlyTheVendorHasPublishedAllowances(t *testing.T) {
+	for _, tc := range []struct {
+		url    string
+		stated int
+		want   int
+	}{
+		{"", 0, 1000}, {"https://api.bitbucket.org/2.0", 0, 1000}, {"https://api.bitbucket.org", 0, 1000},
+		{"https://api.bitbucket.org.example/2.0", 0, bitbucket.Unpublished}, {"http://127.0.0.1:7990/cloud/2.0", 0, bitbucket.Unpublished},
+		{"http://127.0.0.1:7990/cloud/2.0", 50, 50}, {"", 10_000, 10_000},
+	} {
+		if got := Allowances(tc.url, tc.stated)[""]; got != tc.want {
+			t.Errorf("allowance at %q with %d stated = %d, want %d", tc.url, tc.stated, got, tc.want)
 		}
 	}
 }
