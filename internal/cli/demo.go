@@ -29,8 +29,24 @@ Examples:
   windlass demo --import-git ~/src/project --exit`
 }
 
-// demoConnection is the name of the connection that a demo makes.
-const demoConnection = "demo"
+// demoConnections are what a demo connects: both sides of its sandbox.
+func demoConnections(box string) []client.NewConnection {
+	return []client.NewConnection{
+		{
+			Name: "demo", Product: "cloud", AccountName: "Acme (demo)", TagAccountName: true, Interval: "1h",
+			Description: "Bitbucket Cloud as the sandbox of windlass demo plays it",
+			Settings:    map[string]string{"workspaces": "acme", "api-url": box + "/cloud/2.0"},
+			Credentials: []client.NewCredential{{Kind: "oauth", Identity: "sandbox-key", Secret: "sandbox-secret"}},
+		},
+		{
+			Name: "demo-datacenter", Product: "datacenter", AccountName: "Acme on its own machines (demo)", TagAccountName: true, Interval: "1h",
+			Description: "Bitbucket Data Center as the sandbox of windlass demo plays it",
+			// A real instance is asked five times a second at most; this one is ours.
+			Settings:    map[string]string{"url": box + "/dc", "rate": "200", "in-flight": "16"},
+			Credentials: []client.NewCredential{{Kind: "token", Secret: "sandbox-token"}},
+		},
+	}
+}
 
 // Run shows everything at work.
 func (c demoCmd) Run(s *session) (err error) {
@@ -40,7 +56,7 @@ func (c demoCmd) Run(s *session) (err error) {
 	}
 	defer func() { err = errors.Join(err, place.remove()) }()
 
-	fmt.Fprintln(s.Out, "1. A sandbox that looks like Bitbucket Cloud")
+	fmt.Fprintln(s.Out, "1. A sandbox that looks like Bitbucket Cloud and Bitbucket Data Center")
 	o := c.options()
 	o.Clock, o.Epoch = s.Now, s.Now()
 	box, err := startSandbox(s.ctx, o, "127.0.0.1:0", entranceFlags{})
@@ -49,7 +65,7 @@ func (c demoCmd) Run(s *session) (err error) {
 	}
 	defer func() { err = errors.Join(err, box.stop()) }()
 	n := box.Stats().Objects
-	fmt.Fprintf(s.Out, "   %s with %s repositories, %s pull requests, %s users\n\n", box.url,
+	fmt.Fprintf(s.Out, "   %s with %s repositories, %s pull requests, %s users, on both sides together\n\n", box.url,
 		thousands(int64(n.Repositories)), thousands(int64(n.PullRequests)), thousands(int64(n.Users)))
 
 	fmt.Fprintln(s.Out, "2. A server with its graph in SQLite")
@@ -81,34 +97,24 @@ func (c demoCmd) Run(s *session) (err error) {
 	}
 }
 
-// firstLight connects the sandbox, reads it, and asks three questions.
+// firstLight connects both sides of the sandbox, reads them, and asks three questions.
 func (c demoCmd) firstLight(s *session, d door, box *bench) error {
-	fmt.Fprintln(s.Out, "3. A connection, and everything read")
-	if _, err := d.Connection(s.ctx, demoConnection); client.CodeOf(err) == string(fault.NotFound) {
-		_, err = d.Connect(s.ctx, client.NewConnection{
-			Name: demoConnection, Product: "cloud", AccountName: "Acme (demo)", TagAccountName: true, Description: "the sandbox of windlass demo",
-			Interval: "1h", Settings: map[string]string{"workspaces": "acme", "api-url": box.url + "/cloud/2.0"},
-			Credentials: []client.NewCredential{{Kind: "oauth", Identity: "sandbox-key", Secret: "sandbox-secret"}},
-		})
+	fmt.Fprintln(s.Out, "3. Two connections, and everything read")
+	for _, n := range demoConnections(box.url) {
+		fmt.Fprintf(s.Out, "\n   %s: %s\n", n.Name, n.Description)
+		if err := c.connect(s, d, n); err != nil {
+			return err
+		}
+		run, err := s.read(d, n.Name, client.RunRequest{Full: true, Drain: true})
 		if err != nil {
 			return err
 		}
-	} else if err != nil {
-		return err
-	} else if _, err := d.UpdateConnection(s.ctx, demoConnection, client.ConnectionUpdate{
-		Settings: map[string]string{"api-url": box.url + "/cloud/2.0"},
-	}); err != nil {
-		return err
-	}
-	run, err := s.read(d, demoConnection, client.RunRequest{Full: true, Drain: true})
-	if err != nil {
-		return err
-	}
-	if run.Summary != nil {
-		printSummary(s, *run.Summary)
-	}
-	if err := outcome(s, run); err != nil {
-		return err
+		if run.Summary != nil {
+			printSummary(s, *run.Summary)
+		}
+		if err := outcome(s, run); err != nil {
+			return err
+		}
 	}
 	fmt.Fprintln(s.Out, "\n4. Three questions")
 	for _, q := range demoQuestions() {
@@ -123,6 +129,18 @@ func (c demoCmd) firstLight(s *session, d door, box *bench) error {
 		}
 	}
 	return nil
+}
+
+// connect makes a connection, or leads one of an earlier demo to this sandbox.
+func (demoCmd) connect(s *session, d door, n client.NewConnection) error {
+	_, err := d.Connection(s.ctx, n.Name)
+	switch {
+	case client.CodeOf(err) == string(fault.NotFound):
+		_, err = d.Connect(s.ctx, n)
+	case err == nil:
+		_, err = d.UpdateConnection(s.ctx, n.Name, client.ConnectionUpdate{Settings: n.Settings})
+	}
+	return err
 }
 
 type question struct{ title, query string }
@@ -154,9 +172,11 @@ Windlass is running at %s until Ctrl-C. In another terminal:
   windlass --data-dir %s query 'FIND bitbucket_repo'
   windlass --data-dir %s runs
 
-For your own Bitbucket (an OAuth consumer with the permissions to read account, projects, repositories and pull requests):
+For your own Bitbucket (an OAuth consumer with the permissions to read account, projects, repositories and pull requests,
+or an HTTP access token with the permission to read projects and repositories):
 
   windlass connect cloud NAME --workspace WORKSPACE --client-key KEY     (asks for the secret)
+  windlass connect datacenter NAME --url URL --token -                   (reads the token)
   windlass sync NAME
   windlass serve
 `, url, dir, dir)
