@@ -48,7 +48,7 @@ func TestScripts(t *testing.T) {
 			return os.MkdirAll(filepath.Join(e.WorkDir, "home", "config"), 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"waitfor": waitFor, "waitfile": waitFile, "post": post, "get": get, "code": code, "jsonis": jsonIs, "saveas": saveAs, "never": never,
+			"waitfor": waitFor, "waitfile": waitFile, "waitport": waitPort, "post": post, "get": get, "code": code, "jsonis": jsonIs, "saveas": saveAs, "never": never,
 		},
 	})
 }
@@ -99,6 +99,25 @@ func waitFile(ts *testscript.TestScript, neg bool, args []string) {
 	poll(ctx, func() bool { _, err := os.Stat(ts.MkAbs(args[0])); return err == nil })
 	if ctx.Err() != nil {
 		ts.Fatalf("%s did not appear", args[0])
+	}
+}
+
+// waitPort ADDRESS waits until something listens there; what speaks TLS with a private authority answers no waitfor.
+func waitPort(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: waitport ADDRESS")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	poll(ctx, func() bool {
+		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", args[0])
+		if err == nil {
+			_ = c.Close()
+		}
+		return err == nil
+	})
+	if ctx.Err() != nil {
+		ts.Fatalf("nothing listens at %s", args[0])
 	}
 }
 
