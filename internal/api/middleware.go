@@ -128,7 +128,7 @@ func (s *Server) observed(next http.Handler) http.Handler {
 			s.metrics.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()
 			s.metrics.seconds.WithLabelValues(route).Observe(took.Seconds())
 			level := slog.LevelDebug
-			if status >= 500 {
+			if status >= 500 && status != http.StatusServiceUnavailable { // whom we depend on is told to who asked
 				level = slog.LevelWarn
 			}
 			s.log.LogAttrs(r.Context(), level, "request", slog.String("route", route), slog.Int("status", status),

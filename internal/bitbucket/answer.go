@@ -303,7 +303,8 @@ func (c *Client) explainTransport(method, target string, a answer) error {
 	if isCanceled(err) {
 		return canceled(err)
 	}
-	return fail("the connection to %s broke at %s", host, at).With("try again; check network and proxy")
+	return fail("the connection to %s broke at %s", host, at).
+		With("try again; check network and proxy, and whether it asks for a client certificate")
 }
 
 func (c *Client) explainTLS(host string, err, reason error) error {
