@@ -89,16 +89,19 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// waitFile FILE waits until a file is there.
+// waitFile FILE [text] waits until a file is there, and holds the text where one is given.
 func waitFile(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: waitfile FILE")
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: waitfile FILE [text]")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	poll(ctx, func() bool { _, err := os.Stat(ts.MkAbs(args[0])); return err == nil })
+	poll(ctx, func() bool {
+		held, err := os.ReadFile(ts.MkAbs(args[0]))
+		return err == nil && (len(args) == 1 || strings.Contains(string(held), args[1]))
+	})
 	if ctx.Err() != nil {
-		ts.Fatalf("%s did not appear", args[0])
+		ts.Fatalf("%s did not appear as wanted", args[0])
 	}
 }
 
