@@ -129,20 +129,37 @@ func printPreflight(s *session, p *client.Preflight) {
 	if p.AtLeast {
 		atLeast = "at least "
 	}
-	pulls := thousands(int64(p.PullRequests)) + " pull requests"
+	pulls := amount(p.PullRequests, "pull request")
 	switch {
 	case p.PullRequestsUnknown:
 		pulls = "pull requests that could not be counted"
 	case p.PullRequestsEstimated:
 		pulls = "about " + rounded(p.PullRequests) + " pull requests"
 	}
-	fmt.Fprintf(s.Out, "A first read takes %s%s repositories, %s, %s projects and %s users.\n",
-		atLeast, thousands(int64(p.Repositories)), pulls, thousands(int64(p.Projects)), thousands(int64(p.Users)))
+	parts := []string{atLeast + amount(p.Repositories, "repository"), pulls}
+	if p.Projects > 0 { // none may mean that they could not be counted
+		parts = append(parts, amount(p.Projects, "project"))
+	}
+	if p.Users > 0 {
+		parts = append(parts, amount(p.Users, "user"))
+	}
+	fmt.Fprintf(s.Out, "A first read takes %s.\n", strings.Join(parts, ", "))
 	fmt.Fprintf(s.Out, "  %s%s calls%s\n", atLeast, thousands(int64(p.Calls)), during(*p, p.Hours))
 	fmt.Fprintf(s.Out, "  the usual client, with %s: %s calls%s\n", p.PeerFormula, thousands(int64(p.PeerCalls)), during(*p, p.PeerHours))
 	if p.GitBytes > 0 {
 		fmt.Fprintf(s.Out, "  git repositories of about %s stay where they are: nothing is cloned\n", bytesOf(p.GitBytes))
 	}
+}
+
+// amount counts things, such as 1,234 repositories.
+func amount(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	if stem, ok := strings.CutSuffix(what, "y"); ok {
+		return thousands(int64(n)) + " " + stem + "ies"
+	}
+	return thousands(int64(n)) + " " + what + "s"
 }
 
 // during words how long so many calls take: on Cloud what fits into an hour's allowance is not waited for.

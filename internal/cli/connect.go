@@ -147,7 +147,13 @@ func many(n int, what string) string {
 	return strconv.Itoa(n) + " " + what + "s"
 }
 
+// as says who a credential acts as. Where Bitbucket gives no name, the credential's own has been said already.
 func as(principal string) string {
+	for _, kind := range []string{"token:", "api-token:", "oauth:", "basic:"} {
+		if strings.HasPrefix(principal, kind) {
+			return ""
+		}
+	}
 	if principal == "" {
 		return ""
 	}

@@ -126,23 +126,58 @@ func printSummary(s *session, u client.Summary) {
 		}
 	}
 	fmt.Fprintln(s.Out)
-	shown := 0
-	for _, sc := range u.Scopes {
-		if sc.Status == "complete" || sc.Status == "windowed" || sc.Status == "disabled" {
-			continue
-		}
-		if shown++; shown > 20 {
-			fmt.Fprintln(s.Out, "  … and more: windlass runs "+u.Connection+" -o json")
-			break
-		}
-		fmt.Fprintf(s.Out, "  %s: %s%s\n", printable(orElse(sc.Title, sc.Scope)), sc.Status, colon(sc.Reason))
-	}
+	printScopes(s, u)
 	for _, w := range u.Warnings {
 		fmt.Fprintf(s.Out, "  ! %s\n", printable(w))
 	}
 	for _, o := range u.Odd {
 		fmt.Fprintf(s.Out, "  odd: %s\n", printable(o))
 	}
+}
+
+// printScopes says which listings were not read, the same reason once.
+func printScopes(s *session, u client.Summary) {
+	type group struct {
+		first client.ScopeResult
+		n     int
+	}
+	var order []string
+	groups := map[string]*group{}
+	for _, sc := range u.Scopes {
+		if sc.Status == "complete" || sc.Status == "windowed" || sc.Status == "disabled" {
+			continue
+		}
+		key := sc.Scope[strings.LastIndex(sc.Scope, "/")+1:] + " " + sc.Status + " " + withoutRequest(sc.Reason)
+		if groups[key] == nil {
+			groups[key] = &group{first: sc}
+			order = append(order, key)
+		}
+		groups[key].n++
+	}
+	for i, key := range order {
+		if i == 20 {
+			fmt.Fprintln(s.Out, "  … and more: windlass runs "+u.Connection+" -o json")
+			break
+		}
+		g := groups[key]
+		more := ""
+		if g.n > 1 {
+			more = fmt.Sprintf(" and %s more like it", thousands(int64(g.n-1)))
+		}
+		fmt.Fprintf(s.Out, "  %s%s: %s%s\n", printable(orElse(g.first.Title, g.first.Scope)), more, g.first.Status, colon(g.first.Reason))
+	}
+}
+
+// withoutRequest cuts out of a reason which request it was, so that the same failure of many listings reads the same.
+func withoutRequest(reason string) string {
+	before, rest, found := strings.Cut(reason, " GET ")
+	if !found {
+		return reason
+	}
+	if end := strings.IndexAny(rest, " "); end >= 0 {
+		return before + rest[end:]
+	}
+	return before
 }
 
 func colon(reason string) string {
