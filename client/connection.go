@@ -93,7 +93,6 @@ type Staleness struct {
 	Listings int        `json:"listings" doc:"How many such listings there are."`
 	Unread   int        `json:"unread" doc:"Those that have never been read to their end."`
 	Oldest   *time.Time `json:"oldest,omitempty" doc:"The longest time ago that one of them was read to its end."`
-	Seconds  int64      `json:"seconds" doc:"Age of that."`
 	AtMost   int64      `json:"atMostSeconds,omitempty" doc:"Age that none exceeds while runs are on time: the interval and what a run takes. Absent where no interval is set."`
 	Overdue  bool       `json:"overdue,omitempty" doc:"Whether one of them is older than that."`
 }

@@ -44,12 +44,8 @@ func staleness(interval string, scopes []store.ScopeStatus, last *client.Run, no
 	out := []client.Staleness{}
 	for _, name := range order {
 		st := byListing[name]
-		if st.Oldest != nil {
-			st.Seconds = max(0, int64(now.Sub(*st.Oldest)/time.Second))
-		}
-		if st.AtMost = int64(every / time.Second); st.AtMost > 0 {
-			st.Overdue = st.Seconds > st.AtMost
-		}
+		st.AtMost = int64(every / time.Second)
+		st.Overdue = every > 0 && st.Oldest != nil && now.Sub(*st.Oldest) > every
 		out = append(out, *st)
 	}
 	return out

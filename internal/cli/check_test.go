@@ -3,6 +3,7 @@ package cli
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/windlass-hq/windlass/client"
 	"github.com/windlass-hq/windlass/internal/config"
@@ -66,13 +67,16 @@ func TestTheSameFailureIsSaidOnce(t *testing.T) {
 }
 
 func TestAge(t *testing.T) {
+	now := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+	read := now.Add(-90 * time.Second)
 	for want, st := range map[string]client.Staleness{
 		"no limit: no interval is set": {Listings: 1},
 		"never above 1 h 10 min while runs are on time; 1 of 3 listings not read to their end yet": {Listings: 3, Unread: 1, AtMost: 4200},
+		"at most 1 min now; never above 1 h 0 min while runs are on time":                          {Listings: 1, Oldest: &read, AtMost: 3600},
 		"overdue: it should be at most 59 min":                                                     {Listings: 1, AtMost: 3599, Overdue: true},
 		"never above 3 days while runs are on time":                                                {Listings: 1, AtMost: 3 * 86400},
 	} {
-		if got := age(st); got != want {
+		if got := age(st, now); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}

@@ -86,7 +86,7 @@ func (c connectionShowCmd) Run(s *session) error {
 			rows = append(rows, []string{"budget " + b.Group, budget(b)})
 		}
 		for _, st := range n.Staleness {
-			rows = append(rows, []string{"age of " + listingOf(n, st.Listing), age(st)})
+			rows = append(rows, []string{"age of " + listingOf(n, st.Listing), age(st, s.Now())})
 		}
 		if r := n.LastRun; r != nil {
 			rows = append(rows, []string{"last run", fmt.Sprintf("%d %s, started %s", r.ID, r.Status, moment(r.StartedAt))})
@@ -120,10 +120,10 @@ func listingOf(n client.ConnectionDetail, listing string) string {
 }
 
 // age words how old what is known of a kind of listing can be.
-func age(st client.Staleness) string {
+func age(st client.Staleness, now time.Time) string {
 	var parts []string
 	if st.Oldest != nil {
-		parts = append(parts, "at most "+duration(st.Seconds)+" now")
+		parts = append(parts, "at most "+duration(int64(max(0, now.Sub(*st.Oldest))/time.Second))+" now")
 	}
 	switch {
 	case st.AtMost == 0:
