@@ -21,7 +21,7 @@ VCS := -buildvcs=$(shell git rev-parse --quiet --verify HEAD >/dev/null 2>&1 && 
 # The race detector watches all packages with -short, which bounds how many cases the property tests draw; those packages
 # run once more in full without it. It would make the pure Go SQLite ten times slower, and that is not our code: so it
 # does not watch inside SQLite.
-FULL   := ./internal/graph ./internal/job ./internal/query ./internal/store/... ./internal/bitbucket/cloud
+FULL   := ./internal/graph ./internal/job ./internal/query ./internal/store/... ./internal/sync ./internal/bitbucket/cloud
 RACING := -race -gcflags='modernc.org/...=-race=false'
 
 # The race detector needs cgo, hence a C compiler with headers; the program itself is built without either.
