@@ -115,6 +115,7 @@ type InstanceCheck struct {
 	Version string   `json:"version,omitempty"`
 	ID      string   `json:"id,omitempty" doc:"What Windlass calls it in keys; two connections to one instance share it."`
 	Same    []string `json:"same,omitempty" doc:"Other connections to the same URL."`
+	Like    string   `json:"like,omitempty" doc:"A connection under another URL whose instance has the projects that this one sees."`
 }
 
 // RightCheck is which right one feature needs and whether it is there.

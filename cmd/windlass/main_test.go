@@ -44,6 +44,7 @@ func TestScripts(t *testing.T) {
 					return err
 				}
 				e.Setenv(name, address)
+				e.Setenv(name+"_LOCAL", strings.Replace(address, "127.0.0.1", "localhost", 1)) // the same by another name
 			}
 			return os.MkdirAll(filepath.Join(e.WorkDir, "home", "config"), 0o700)
 		},

@@ -37,6 +37,8 @@ type Options struct {
 	Budgets func(ctx context.Context, conn store.Connection, credentials []store.Credential) ([]bitbucket.Budget, error)
 	// Instance makes the id of a Data Center instance that is connected for the first time.
 	Instance func() string
+	// Resembles compares the projects that a Data Center connection sees with those known of an instance.
+	Resembles func(ctx context.Context, conn store.Connection, credentials []store.Credential, instance string) (same, other int, err error)
 	// Alone runs fn while nothing else works on the connection. It answers fault.Conflict while a run is under way.
 	Alone  func(ctx context.Context, connection int64, fn func(context.Context) error) error
 	Doctor func(ctx context.Context) ([]Finding, error)

@@ -93,6 +93,18 @@ func (s *Server) prepare(ctx context.Context, n client.NewConnection, decided bo
 	if err := usable(conn, check.Check); err != nil {
 		return fail(err)
 	}
+	if conn.Product == string(bitbucket.DataCenter) && n.Settings["instance"] == "" && len(same) == 0 {
+		like, err := s.lookalike(ctx, conn, credentials)
+		if err != nil {
+			return fail(err)
+		}
+		if like != "" && check.Instance != nil {
+			check.Instance.Like = like
+		}
+		if like != "" && decided {
+			check.Warnings = append(check.Warnings, "its projects are those of "+like+", which has another URL. If it is the same Bitbucket, connect it with --same-instance-as "+like)
+		}
+	}
 	if !n.NoPreflight {
 		if err := s.foretell(ctx, conn, credentials, &check); err != nil {
 			return fail(err)
@@ -235,6 +247,9 @@ func (s *Server) tried(ctx context.Context, c store.Connection, u client.Connect
 	check, err := s.checkLive(ctx, wanted, credentials)
 	if err == nil {
 		err = usable(wanted, check.Check)
+	}
+	if err == nil && wanted.Settings["url"] != c.Settings["url"] {
+		err = s.moved(ctx, wanted, credentials)
 	}
 	if err != nil {
 		remedy := fault.RemedyOf(err)

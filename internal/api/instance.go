@@ -63,3 +63,34 @@ func (s *Server) place(ctx context.Context, conn store.Connection) (said string,
 }
 
 var instanceForm = regexp.MustCompile(`^[a-z0-9]{2,32}$`)
+
+// lookalike names a connection under another URL whose instance has the projects that this new one sees. That may be a
+// copy as well, so it is only said. What cannot be found out is not.
+func (s *Server) lookalike(ctx context.Context, conn store.Connection, credentials []store.Credential) (string, error) {
+	all, err := s.Store.Connections(ctx)
+	if err != nil {
+		return "", err
+	}
+	asked := map[string]bool{conn.Settings["instance"]: true}
+	for _, other := range all {
+		id := other.Settings["instance"]
+		if other.Product != conn.Product || other.Name == conn.Name || asked[id] {
+			continue
+		}
+		asked[id] = true
+		if same, differ, err := s.Resembles(ctx, conn, credentials, id); err == nil && same > 0 && differ == 0 {
+			return other.Name, nil
+		}
+	}
+	return "", nil
+}
+
+// moved refuses a new URL behind which another instance answers: its objects would be taken for those that are known.
+func (s *Server) moved(ctx context.Context, conn store.Connection, credentials []store.Credential) error {
+	same, differ, err := s.Resembles(ctx, conn, credentials, conn.Settings["instance"])
+	if err != nil || differ <= same {
+		return err
+	}
+	return fault.New(fault.Invalid, "another Bitbucket answers there: %d of its projects have the numbers of other ones that are known", differ).
+		With("connect it under a name of its own")
+}

@@ -18,6 +18,8 @@ import (
 const PeerFormula = "R/10 + 4R + 3P"
 
 // foretell adds to a check what a first full read takes. That it cannot be found out is told, and stops nothing.
+//
+//nolint:nilerr // see above
 func (s *Server) foretell(ctx context.Context, conn store.Connection, credentials []store.Credential, check *checked) error {
 	p, err := s.Preflight(ctx, conn, credentials)
 	if fault.Is(err, fault.Canceled) {

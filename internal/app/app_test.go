@@ -87,8 +87,9 @@ func (w world) start(t *testing.T, server bool) (*app.App, *client.Client, func(
 
 func (w world) connect(t *testing.T, c *client.Client, interval string) client.Connected {
 	t.Helper()
-	got, err := c.Connect(t.Context(), client.NewConnection{NoPreflight: true,
-		Name: "acme", Product: "cloud", AccountName: "Acme", TagAccountName: true, Interval: interval,
+	got, err := c.Connect(t.Context(), client.NewConnection{
+		NoPreflight: true,
+		Name:        "acme", Product: "cloud", AccountName: "Acme", TagAccountName: true, Interval: interval,
 		Settings:    map[string]string{"workspaces": "acme", "api-url": w.url + "/cloud/2.0"},
 		Credentials: []client.NewCredential{{Kind: "oauth", Identity: "sandbox-key", Secret: "sandbox-secret"}},
 	})

@@ -103,6 +103,18 @@ func (c connectDataCenterCmd) preview(s *session, d door, n *client.NewConnectio
 			n.Settings["instance"] = "new"
 		}
 	}
+	if i := check.Instance; i != nil && i.Like != "" && n.Settings["instance"] == "" {
+		same, err := s.confirm("Is it the same Bitbucket as " + i.Like + ", so that what both see is one?")
+		if err != nil {
+			return false, err
+		}
+		n.Settings["instance"] = "new"
+		if same {
+			if n.Settings["instance"], err = instanceOf(s, d, i.Like); err != nil {
+				return false, err
+			}
+		}
+	}
 	if !whole {
 		return true, nil
 	}
