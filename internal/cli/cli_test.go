@@ -285,7 +285,8 @@ func progressOnATerminal(t *testing.T) {
 	if len(shown) != 4 || !strings.HasPrefix(shown[1], "acme: pull requests 3 of 1,200, 4,567 calls") || len([]rune(shown[1])) > 59 || shown[3] != "" {
 		t.Errorf("got %q", shown)
 	}
-	if want := fmt.Sprintf("acme: the allowance is spent; goes on at %s", until.Local().Format("15:04:05")); !strings.HasPrefix(shown[2], want) {
+	// However narrow the terminal is, how long it takes is seen.
+	if want := fmt.Sprintf("acme: goes on in 1m29s, at %s: the allowance is", until.Local().Format("15:04:05")); !strings.HasPrefix(shown[2], want) {
 		t.Errorf("got %q, want %q", shown[2], want)
 	}
 }
@@ -300,6 +301,23 @@ func TestProgressElsewhere(t *testing.T) {
 	p.end()
 	lines := strings.Split(strings.TrimSpace(d.err.String()), "\n")
 	if len(lines) != 4 || lines[0] != "acme: listing, 1 calls" || strings.ContainsAny(d.err.String(), "\r\x1b") {
+		t.Errorf("got %q", lines)
+	}
+}
+
+// A wait is told when it begins, however soon after another line: nothing else may come for an hour.
+func TestProgressElsewhereTellsOfAWait(t *testing.T) {
+	d := newDesk("")
+	p := d.session(config.Config{}).progress("acme")
+	d.now = d.now.Add(2 * time.Second)
+	p.show(client.Progress{Phase: "listing", Calls: 1})
+	until := d.now.Add(time.Hour)
+	for range 3 {
+		p.show(client.Progress{Phase: "waiting", Waiting: &until, Message: "the allowance is spent"})
+	}
+	p.end()
+	lines := strings.Split(strings.TrimSpace(d.err.String()), "\n")
+	if len(lines) != 2 || !strings.HasPrefix(lines[1], "acme: goes on in 1h0m0s, at ") || !strings.HasSuffix(lines[1], ": the allowance is spent") {
 		t.Errorf("got %q", lines)
 	}
 }

@@ -63,6 +63,8 @@ func (p *progress) show(e client.Progress) {
 		// Pages come in between; how many repositories are done stays the better measure.
 		e.Phase, e.Done, e.Total = p.current.Phase, p.current.Done, p.current.Total
 	}
+	// That nothing happens for a while is told at once: no other event may come before the wait is over.
+	waits := e.Waiting != nil && (p.current.Waiting == nil || !e.Waiting.Equal(*p.current.Waiting))
 	p.current = e
 	now := p.s.Now()
 	if p.s.Terminal {
@@ -71,7 +73,7 @@ func (p *progress) show(e client.Progress) {
 		}
 		return
 	}
-	if now.Sub(p.start) >= firstLine && now.Sub(p.last) >= plainEvery {
+	if waits && e.Waiting.Sub(now) >= firstLine || now.Sub(p.start) >= firstLine && now.Sub(p.last) >= plainEvery {
 		p.last = now
 		p.s.note("%s: %s", p.label, p.text(now))
 	}
@@ -99,7 +101,8 @@ func (p *progress) text(now time.Time) string {
 	e := p.current
 	if e.Waiting != nil {
 		left := e.Waiting.Sub(now).Round(time.Second)
-		return fmt.Sprintf("%s; goes on at %s (in %s)", e.Message, e.Waiting.Local().Format("15:04:05"), max(left, 0))
+		// The moment stands first, since a narrow terminal cuts the end off.
+		return fmt.Sprintf("goes on in %s, at %s: %s", max(left, 0), e.Waiting.Local().Format("15:04:05"), e.Message)
 	}
 	var b strings.Builder
 	b.WriteString(e.Phase)
