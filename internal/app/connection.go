@@ -119,10 +119,12 @@ func credentialOf(k store.Credential) bitbucket.Credential {
 	}
 }
 
-// How long a person waits: for what must be known, and for what is only good to know.
+// How long a person waits: for what must be known, and for what is only good to know. A run does not wait long for what
+// it will find out itself.
 const (
 	checkTime   = 90 * time.Second
 	foretelling = 30 * time.Second
+	validation  = 15 * time.Second
 )
 
 // preflight finds out what a first full read of a connection takes; it is api.Options.Preflight.

@@ -22,10 +22,10 @@ func (a *App) validate(ctx context.Context, conn store.Connection) (refused []re
 	if err != nil {
 		return nil, 0, err
 	}
+	asking, cancel := context.WithTimeout(ctx, validation)
+	defer cancel()
 	for _, k := range credentials {
-		asking, cancel := context.WithTimeout(ctx, checkTime)
 		report, err := a.checkOne(asking, conn, k, nil, false)
-		cancel()
 		if ctx.Err() != nil {
 			return nil, 0, ctx.Err()
 		}
