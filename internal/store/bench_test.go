@@ -198,7 +198,7 @@ func readBare(b *testing.B, db *sql.DB, name, owner string) *bareTable {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer r.Close() //nolint:errcheck // Err below has what matters
+	defer r.Close()
 	columns, err := r.Columns()
 	if err != nil {
 		b.Fatal(err)

@@ -9,7 +9,7 @@ import (
 )
 
 // SQLite's JSONB is written here, outside the transaction, so that the writer has no text to parse
-// (sqlite.org/jsonb.html). The element types in use:
+// (sqlite.org/jsonb.html). These are the element types in use.
 const (
 	jsonbNull    = 0
 	jsonbTrue    = 1

@@ -46,9 +46,13 @@ func TestOnlyTheVendorHasPublishedAllowances(t *testing.T) {
 		stated int
 		want   int
 	}{
-		{"", 0, 1000}, {"https://api.bitbucket.org/2.0", 0, 1000}, {"https://api.bitbucket.org", 0, 1000},
-		{"https://api.bitbucket.org.example/2.0", 0, bitbucket.Unpublished}, {"http://127.0.0.1:7990/cloud/2.0", 0, bitbucket.Unpublished},
-		{"http://127.0.0.1:7990/cloud/2.0", 50, 50}, {"", 10_000, 10_000},
+		{"", 0, 1000},
+		{"https://api.bitbucket.org/2.0", 0, 1000},
+		{"https://api.bitbucket.org", 0, 1000},
+		{"https://api.bitbucket.org.example/2.0", 0, bitbucket.Unpublished},
+		{"http://127.0.0.1:7990/cloud/2.0", 0, bitbucket.Unpublished},
+		{"http://127.0.0.1:7990/cloud/2.0", 50, 50},
+		{"", 10_000, 10_000},
 	} {
 		if got := Allowances(tc.url, tc.stated)[""]; got != tc.want {
 			t.Errorf("allowance at %q with %d stated = %d, want %d", tc.url, tc.stated, got, tc.want)
