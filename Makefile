@@ -11,6 +11,8 @@ GOLANGCI  := $(TOOLS)/golangci-lint-$(LINT)/golangci-lint
 TESTFLAGS ?=
 DEMO      ?=
 BENCH     ?=
+BENCH_LIMITS ?=
+BENCH_PACE   ?=
 
 # One way of compiling for the program, vet, the tests and the linters, so that each finds what another has compiled.
 export GOFLAGS := $(strip $(shell $(GO) env GOFLAGS) -trimpath)
@@ -30,7 +32,7 @@ RACE := $(shell printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' 
 # PostgreSQL's own programs, wherever a distribution keeps them.
 INITDB := $(firstword $(wildcard $(addsuffix /initdb,$(subst :, ,$(PATH)) /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /opt/homebrew/opt/postgresql*/bin)))
 
-.PHONY: demo test build vet lint fmt docs bench bench-sync dist clean tools
+.PHONY: demo test build vet lint fmt docs bench bench-sync bench-limits bench-pace dist clean tools
 
 # Builds the binary and does the main job on a made-up Bitbucket. `make demo DEMO=--exit` stops after the summary.
 demo: build
@@ -73,11 +75,18 @@ tools: $(GOLANGCI)
 $(GOLANGCI):
 	GOBIN=$(dir $(GOLANGCI)) CGO_ENABLED=0 $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT)
 
-# Every benchmark; bench/README.md says what each measures. BENCH holds flags, such as BENCH='--scale 10'.
-bench: bench-sync
+# Every benchmark; bench/README.md says what each measures. BENCH, BENCH_LIMITS and BENCH_PACE hold flags,
+# such as BENCH='--scale 10'.
+bench: bench-sync bench-limits bench-pace
 
 bench-sync: build
 	CGO_ENABLED=0 $(GO) run ./bench/sync --binary $(BIN) $(BENCH)
+
+bench-limits:
+	CGO_ENABLED=0 $(GO) run ./bench/limits $(BENCH_LIMITS)
+
+bench-pace:
+	CGO_ENABLED=0 $(GO) run ./bench/pace $(BENCH_PACE)
 
 # Release files: four platforms, checksums, and the modules that went in.
 dist:

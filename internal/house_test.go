@@ -46,7 +46,8 @@ func house() []layer {
 		}},
 		{name: "door", sideways: true, packages: []string{"internal/api", "internal/web"}},
 		{name: "wiring", sideways: true, packages: []string{"internal/app", "internal/cli"}},
-		{name: "program", packages: []string{"cmd/windlass", "bench/sync"}},
+		{name: "rig", packages: []string{"bench/rig"}},
+		{name: "program", packages: []string{"cmd/windlass", "bench/sync", "bench/limits", "bench/pace"}},
 	}
 }
 

@@ -229,7 +229,7 @@ type written struct {
 	rows         map[string]int // by table
 	repositories int
 	pullRequests int
-	// lists is how many pages the pull-request lists need at 50 a page: an empty list is one too.
+	// lists is how many pages the pull-request lists need: an empty list is one too.
 	lists int
 }
 
@@ -243,7 +243,8 @@ func (w written) all() int {
 	return n
 }
 
-func countRows(ctx context.Context, file string) (written, error) {
+// countRows counts what a database holds; page is how many pull requests a page of their lists holds.
+func countRows(ctx context.Context, file string, page int) (written, error) {
 	w := written{rows: map[string]int{}}
 	db, err := open(file, "mode=ro")
 	if err != nil {
@@ -266,9 +267,9 @@ func countRows(ctx context.Context, file string) (written, error) {
 		return w, err
 	}
 	var full, withAny int
-	const pages = `SELECT coalesce(sum((n + 49) / 50), 0), count(*) FROM
+	const pages = `SELECT coalesce(sum((n + $1 - 1) / $1), 0), count(*) FROM
 		(SELECT count(*) AS n FROM entity e JOIN kind k ON k.id = e.kind WHERE k.type = 'bitbucket_pull_request' GROUP BY e.repo)`
-	if err := db.QueryRowContext(ctx, pages).Scan(&full, &withAny); err != nil {
+	if err := db.QueryRowContext(ctx, pages, page).Scan(&full, &withAny); err != nil {
 		return w, err
 	}
 	w.lists = full + w.repositories - withAny

@@ -14,12 +14,17 @@ import (
 // A size is how much the sandbox holds.
 type size struct{ repositories, pullRequests int }
 
-// A course is one measurement: a sandbox of one size and latency, a new database, two syncs.
+// A course is one measurement: a sandbox of one size and latency, a new database, one sync or two.
 type course struct {
-	options options
-	size    size
-	latency time.Duration
-	folder  string
+	options   options
+	product   product
+	size      size
+	latency   time.Duration
+	consumers int
+	paced     bool // a Data Center is asked at the pace that is the default; otherwise as fast as it answers
+	again     bool // a second sync is measured
+	bare      bool // bare inserts of the same rows are measured
+	folder    string
 }
 
 // figures is what a course found.
@@ -85,13 +90,15 @@ func (c course) measure(ctx context.Context) (figures, error) {
 	if f.first, err = c.sync(ctx, address); err != nil {
 		return f, fmt.Errorf("first sync: %w", err)
 	}
-	if f.second, err = c.sync(ctx, address); err != nil {
-		return f, fmt.Errorf("second sync: %w", err)
+	if c.again {
+		if f.second, err = c.sync(ctx, address); err != nil {
+			return f, fmt.Errorf("second sync: %w", err)
+		}
 	}
-	if f.written, err = countRows(ctx, c.database()); err != nil {
+	if f.written, err = countRows(ctx, c.database(), c.product.pulls()); err != nil {
 		return f, err
 	}
-	if c.latency == 0 {
+	if c.bare {
 		sandbox.stop() // the bare inserts have the machine for themselves
 		f.bare, err = bareInserts(ctx, c.database(), filepath.Join(c.folder, "bare.db"))
 	}
@@ -112,9 +119,11 @@ func (c course) startSandbox(ctx context.Context, address string) (*child, error
 }
 
 func (c course) connect(ctx context.Context, address string) error {
-	_, _, err := output(ctx, c.environment(), c.options.binary, "connect", "cloud", "bench", "--workspace", "all",
-		"--client-key", "sandbox-key", "--client-secret", "sandbox-secret",
-		"--api-url", "http://"+address+"/cloud/2.0", "--site-url", "http://"+address+"/cloud", "--allow-http", "--yes")
+	args := append([]string{"connect", string(c.product), "bench", "--allow-http", "--yes"}, c.product.flags("http://"+address, c.consumers)...)
+	if c.product == dataCenter && !c.paced {
+		args = append(args, "--set", "rate=1000", "--set", "in-flight=64")
+	}
+	_, _, err := output(ctx, c.environment(), c.options.binary, args...)
 	return err
 }
 
