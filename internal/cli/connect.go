@@ -92,7 +92,7 @@ type connectCloudCmd struct {
 	SiteURL string `name:"site-url" help:"URL of the site; https://bitbucket.org where absent." placeholder:"URL"`
 	readingFlags
 	networkFlags
-	Yes bool `help:"Do not ask."`
+	outcomeFlags
 }
 
 // Help implements kong.HelpProvider.
@@ -126,15 +126,26 @@ func (c connectCloudCmd) Run(s *session) error {
 		if err != nil {
 			return err
 		}
-		printCheck(s, got.Check)
-		s.connected(got.Connection)
-		return nil
+		return c.print(s, got, false)
 	})
 }
 
-// connected says what to do next.
-func (s *session) connected(c client.Connection) {
-	fmt.Fprintf(s.Out, "Connected %s. Read it with: windlass sync %s\n", c.Name, c.Name)
+// outcomeFlags are those of every connect.
+type outcomeFlags struct {
+	Yes    bool   `help:"Do not ask."`
+	Output string `short:"o" enum:"table,json" default:"table" help:"Form of the output: table or json." placeholder:"FORM"`
+}
+
+// print says what was connected and what to do next; known is what a person has seen already.
+func (f outcomeFlags) print(s *session, got client.Connected, known bool) error {
+	if f.Output == "json" {
+		return printJSON(s.Out, got)
+	}
+	if !known {
+		printCheck(s, got.Check)
+	}
+	fmt.Fprintf(s.Out, "Connected %s. Read it with: windlass sync %s\n", got.Connection.Name, got.Connection.Name)
+	return nil
 }
 
 func many(n int, what string) string {

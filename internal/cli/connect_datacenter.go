@@ -18,7 +18,7 @@ type connectDataCenterCmd struct {
 	SameInstanceAs string `name:"same-instance-as" help:"Another connection to the same instance under another URL: what both see is one." placeholder:"NAME"`
 	readingFlags
 	networkFlags
-	Yes bool `help:"Do not ask."`
+	outcomeFlags
 }
 
 // Help implements kong.HelpProvider.
@@ -40,7 +40,7 @@ func (c connectDataCenterCmd) Run(s *session) error {
 		return fault.New(fault.Usage, "--project names no project").With("give keys such as ENG, or leave it out for the whole instance")
 	}
 	whole := len(projects) == 0 && c.Set["projects"] == ""
-	if whole && !c.Yes && !s.Terminal {
+	if whole && !c.Yes && (!s.Terminal || c.Output == "json") {
 		return fault.New(fault.Usage, "this connects a whole Bitbucket Data Center, and there is no terminal to ask on").
 			With("add --yes, or name projects with --project")
 	}
@@ -62,7 +62,7 @@ func (c connectDataCenterCmd) Run(s *session) error {
 			}
 			n.Settings["instance"] = id
 		}
-		asks := s.Terminal && !c.Yes
+		asks := s.Terminal && !c.Yes && c.Output != "json"
 		if asks {
 			ok, err := c.preview(s, d, &n, whole)
 			if err != nil {
@@ -77,11 +77,7 @@ func (c connectDataCenterCmd) Run(s *session) error {
 		if err != nil {
 			return err
 		}
-		if !asks {
-			printCheck(s, got.Check)
-		}
-		s.connected(got.Connection)
-		return nil
+		return c.print(s, got, asks)
 	})
 }
 
