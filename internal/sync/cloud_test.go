@@ -1,7 +1,6 @@
 package sync_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"sort"
@@ -52,13 +51,12 @@ func (cloudSide) revoke(s *sandbox.Sandbox, narrow bool) error {
 func (cloudSide) open(f *fixture, c store.Connection, credentials []bitbucket.Credential, noWait bool, onWait func(time.Time, string)) (sync.Reader, error) {
 	client, err := cloud.New(cloud.Options{
 		APIURL: f.server.URL + "/cloud", SiteURL: f.server.URL + "/cloud", Connection: c.Name, Credentials: credentials,
-		Now: time.Now, Version: "test", NoWait: noWait, OnWait: onWait,
-		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }, // attempts follow at once
+		Now: f.now, Sleep: f.sleep, Version: "test", NoWait: noWait, OnWait: onWait,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return sync.Cloud(client, []string{c.Settings["workspaces"]}, time.Now), nil
+	return sync.Cloud(client, []string{c.Settings["workspaces"]}, f.now), nil
 }
 
 func (cloudSide) deeds(s *sandbox.Sandbox) deeds { return cloudDeeds{s} }

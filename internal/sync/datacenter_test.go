@@ -1,7 +1,6 @@
 package sync_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -61,8 +60,7 @@ func (dataCenterSide) open(f *fixture, c store.Connection, credentials []bitbuck
 	}
 	client, err := datacenter.New(datacenter.Options{
 		URL: f.server.URL + "/dc", Instance: c.Settings["instance"], Projects: projects, Connection: c.Name, Credentials: credentials,
-		Now: time.Now, Version: "test", NoWait: noWait, OnWait: onWait,
-		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }, // attempts follow at once
+		Now: f.now, Sleep: f.sleep, Version: "test", NoWait: noWait, OnWait: onWait,
 	})
 	if err != nil {
 		return nil, err

@@ -34,7 +34,15 @@ type fixture struct {
 	deeds   deeds
 	oracle  oracle
 	limited atomic.Pointer[func(*http.Request) bool] // which requests are answered 429, beyond what the sandbox does
-	ahead   atomic.Int64                             // nanoseconds by which the sandbox is ahead of the clock on the wall
+	ahead   atomic.Int64                             // nanoseconds by which everything here is ahead of the clock on the wall
+}
+
+// now is the time of the sandbox, the clients, the engine and the store alike. Whoever sleeps sets it forward.
+func (f *fixture) now() time.Time { return time.Now().Add(time.Duration(f.ahead.Load())) }
+
+func (f *fixture) sleep(ctx context.Context, d time.Duration) error {
+	f.ahead.Add(int64(d))
+	return ctx.Err()
 }
 
 // side is one Bitbucket to run the suite against: a product, in a version.
@@ -93,16 +101,17 @@ func on(t *testing.T, database func(testing.TB) *storetest.Database, o sandbox.O
 		db := database(t)
 		t.Run(db.Name+"/"+side.String(), func(t *testing.T) {
 			t.Parallel() // they wait for disks and answers more than they compute
-			test(t, newFixture(t, db.Open(t, storetest.WithNow(time.Now)), o, side))
+			test(t, newFixture(t, db, o, side))
 		})
 	}
 }
 
-func newFixture(t *testing.T, s *store.Store, o sandbox.Options, side side) *fixture {
+func newFixture(t *testing.T, db *storetest.Database, o sandbox.Options, side side) *fixture {
 	t.Helper()
-	f := &fixture{t: t, store: s, side: side}
+	f := &fixture{t: t, side: side}
+	f.store = db.Open(t, storetest.WithNow(f.now))
 	side.prepare(&o)
-	o.Clock = func() time.Time { return time.Now().Add(time.Duration(f.ahead.Load())) }
+	o.Clock = f.now
 	b, err := sandbox.New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +125,7 @@ func newFixture(t *testing.T, s *store.Store, o sandbox.Options, side side) *fix
 		}
 	})
 	f.oracle = side.oracle(f)
-	f.engine = sync.New(sync.Options{Store: s, Open: f.open, Exclusive: f.exclusive, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	f.engine = sync.New(sync.Options{Store: f.store, Open: f.open, Exclusive: f.exclusive, Now: f.now, Log: slog.New(slog.DiscardHandler)})
 	f.connect("acme", nil)
 	return f
 }
@@ -158,7 +167,7 @@ func (f *fixture) open(c store.Connection, credentials []store.Credential, noWai
 }
 
 func (f *fixture) exclusive(ctx context.Context, name string, fn func(context.Context, store.Fence) error) error {
-	fence, err := f.store.AcquireLease(ctx, name, "test", time.Hour)
+	fence, err := f.store.AcquireLease(ctx, name, "test", 1000*time.Hour)
 	if err != nil {
 		return err
 	}
