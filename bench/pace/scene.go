@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,7 +29,7 @@ type scene struct {
 
 // record is what an instance saw of requests.
 type record struct {
-	begun  []time.Duration // since the first
+	begun  []time.Duration // since the first list of pull requests; what came before is not noted
 	most   int             // at once
 	failed int
 	levels []float64 // part of the configured pace, every second
@@ -38,20 +39,25 @@ type record struct {
 // watch notes every request, delays its answer and makes some fail.
 type watch struct {
 	scene
-	mu    sync.Mutex
-	first time.Time
-	out   int
+	mu      sync.Mutex
+	started chan struct{} // closed at the first list of pull requests
+	first   time.Time
+	out     int
 	record
 }
 
 func (w *watch) gate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.mu.Lock()
-		if w.first.IsZero() {
+		if w.first.IsZero() && strings.HasSuffix(r.URL.Path, "/pull-requests") {
 			w.first = time.Now()
+			close(w.started)
 		}
-		at := time.Since(w.first)
-		w.begun = append(w.begun, at)
+		at := -time.Nanosecond
+		if !w.first.IsZero() {
+			at = time.Since(w.first)
+			w.begun = append(w.begun, at)
+		}
 		w.out++
 		w.most = max(w.most, w.out)
 		fails := w.fails != nil && w.fails(at)
@@ -75,15 +81,15 @@ func (w *watch) gate(next http.Handler) http.Handler {
 
 // What the instance of a scene holds: more repositories than can be read in its time, so that it is always asked.
 const (
-	repositories = 1_000
-	pullRequests = 2_000
+	repositories = 300
+	pullRequests = 600
 )
 
 const instance = "bench"
 
 // measure lets two engines read one instance, each with a credential of its own, until the scene is over.
 func (s scene) measure(ctx context.Context, seed uint64, pace bitbucket.Throttle) (record, error) {
-	w := &watch{scene: s}
+	w := &watch{scene: s, started: make(chan struct{})}
 	r, err := rig.New(ctx, rig.Options{
 		Now: time.Now, Gate: w.gate, Sandbox: sandbox.Options{Seed: seed, Repositories: repositories, PullRequests: pullRequests},
 	})
@@ -91,7 +97,7 @@ func (s scene) measure(ctx context.Context, seed uint64, pace bitbucket.Throttle
 		return record{}, err
 	}
 	defer r.Close()
-	ctx, cancel := context.WithTimeout(ctx, s.length)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
 	readers := make([]engines.Reader, 2)
@@ -124,7 +130,12 @@ func (s scene) measure(ctx context.Context, seed uint64, pace bitbucket.Throttle
 			return err
 		})
 	}
-	levels := s.levels(ctx, r.Store)
+	var levels []float64
+	g.Go(func() error {
+		defer cancel()
+		levels = w.levels(ctx, r.Store)
+		return nil
+	})
 	if err := g.Wait(); err != nil {
 		return record{}, err
 	}
@@ -137,13 +148,21 @@ func (s scene) measure(ctx context.Context, seed uint64, pace bitbucket.Throttle
 	return w.record, nil
 }
 
-// levels returns at which part of the pace the instance is asked in every second until the context ends.
-func (s scene) levels(ctx context.Context, db *store.Store) []float64 {
+// levels returns at which part of the pace the instance is asked in every second, when the scene is over.
+func (w *watch) levels(ctx context.Context, db *store.Store) []float64 {
+	select {
+	case <-w.started:
+	case <-ctx.Done():
+		return nil
+	}
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	over := time.After(w.length)
 	var all []float64
 	for {
 		select {
+		case <-over:
+			return all
 		case <-ctx.Done():
 			return all
 		case <-tick.C:

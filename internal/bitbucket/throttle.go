@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -134,12 +135,13 @@ func (g *governor) end(ctx context.Context, ticket int64, a answer) error {
 	if g.pacer == nil {
 		return nil
 	}
+	took := g.now().Sub(a.sentAt) // before the pacer is told: what its database takes is not the instance's doing
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	err := g.pacer.EndTicket(ctx, g.realm, ticket)
 	<-g.slots
 	g.mu.Lock()
-	slower := a.err == nil && a.status/100 == 2 && g.recent.add(g.now().Sub(a.sentAt))
+	slower := a.err == nil && a.status/100 == 2 && g.recent.add(took)
 	g.mu.Unlock()
 	overrun := a.err == nil && (a.status == http.StatusTooManyRequests || a.status == http.StatusServiceUnavailable)
 	if err == nil && (slower || overrun || a.err != nil && timedOut(a.err)) {
@@ -150,13 +152,15 @@ func (g *governor) end(ctx context.Context, ticket int64, a answer) error {
 
 // latency tells when answers take twice as long as they used to.
 type latency struct {
-	n             int     // answers since the pace was changed
-	recent, usual float64 // seconds: moving averages over about 8 and 256 answers
+	n             int              // answers since the pace was changed
+	first         [settled]float64 // of them
+	recent, usual float64          // seconds: moving averages over about 8 and 256 answers
 }
 
 const (
-	// settled is how many answers it takes until the averages mean something.
-	settled = 32
+	// settled is how many answers it takes until the averages mean something, and strays how many of these are left out:
+	// the slowest, since large pages and pauses at the beginning would hide a doubling later.
+	settled, strays = 32, 4
 	// doubled is how a doubling shows in averages that lag behind, within a dozen answers. The seconds beside it keep
 	// out what a network varies by.
 	doubled, jitters = 1.6, 0.01
@@ -164,17 +168,32 @@ const (
 
 func (l *latency) add(d time.Duration) (slower bool) {
 	s := d.Seconds()
-	l.n++
-	if l.n <= settled { // the mean of these is what is usual at this pace
-		l.usual += (s - l.usual) / float64(l.n)
-		l.recent = l.usual
+	if l.n < settled {
+		l.first[l.n] = s
+		if l.n++; l.n == settled {
+			l.settle()
+		}
 		return false
 	}
-	l.recent += (s - l.recent) / 8
-	l.usual += (s - l.usual) / 256
-	if l.recent < doubled*l.usual+jitters {
-		return false
+	l.recent += (min(s, 2*l.limit()) - l.recent) / 8 // one slow answer alone shows nothing
+	if l.recent >= l.limit() {
+		l.n = 0
+		return true
 	}
-	l.n = 0
-	return true
+	l.usual += (min(s, 2*l.limit()) - l.usual) / 256
+	return false
 }
+
+// settle takes the mean of the first answers as what is usual at this pace.
+func (l *latency) settle() {
+	slices.Sort(l.first[:])
+	sum := 0.0
+	for _, s := range l.first[:settled-strays] {
+		sum += s
+	}
+	l.usual = sum / (settled - strays)
+	l.recent = l.usual
+}
+
+// limit is from where on answers take too long, on average.
+func (l *latency) limit() float64 { return doubled*l.usual + jitters }

@@ -187,6 +187,54 @@ func TestTroubleSlowsCallsDownAndCalmBringsThePaceBack(t *testing.T) {
 	}
 }
 
+// sluggish is a pacer whose database takes its time to write that a call has ended.
+type sluggish struct {
+	*store.Volatile
+	takes time.Duration
+}
+
+func (s *sluggish) EndTicket(ctx context.Context, realm string, ticket int64) error {
+	time.Sleep(s.takes)
+	return s.Volatile.EndTicket(ctx, realm, ticket)
+}
+
+// TestOnlyTheInstancesOwnTimeSlowsCallsDown: neither does a database of ours that becomes slow look like an instance
+// that does, nor do a few answers that took long at the beginning hide that all of them do later.
+func TestOnlyTheInstancesOwnTimeSlowsCallsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := &sluggish{Volatile: store.NewVolatile(time.Now)}
+		in := &instance{latency: []time.Duration{5 * time.Second}}
+		c := client(t, in.ServeHTTP, func(o *bitbucket.Options) {
+			o.Throttle, o.Pacer, o.Allowances, o.Realm = bitbucket.Throttle{InFlight: 4, PerSecond: 5}, memory, nil, "dc"
+		})
+		ask := func(n int, latency, database time.Duration) float64 {
+			in.latency, memory.takes = []time.Duration{latency}, database
+			for range n {
+				if _, err := get(t, c); err != nil {
+					t.Fatal(err)
+				}
+			}
+			level, err := memory.Level(t.Context(), "dc")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return level
+		}
+		ask(3, 5*time.Second, 0)
+		ask(40, 100*time.Millisecond, 0)
+		if got := ask(40, 100*time.Millisecond, time.Second); got != 1 {
+			t.Errorf("with a slow database the level is %v, want 1", got)
+		}
+		if got := ask(1, 30*time.Second, 0); got != 1 {
+			t.Errorf("after one answer that took long the level is %v, want 1", got)
+		}
+		ask(20, 100*time.Millisecond, 0)
+		if got := ask(12, 200*time.Millisecond, 0); got != 0.5 {
+			t.Errorf("after answers that take twice as long the level is %v, want 0.5", got)
+		}
+	})
+}
+
 func TestCallsWaitForTheirHours(t *testing.T) {
 	night, err := bitbucket.ParseHours("22:00-06:00")
 	if err != nil {

@@ -53,16 +53,17 @@ type Store struct {
 	instance   string
 	graphLock  int64 // PostgreSQL: advisory lock of graph writers
 
-	clock   clock
-	kinds   kindCache
-	scopes  scopeCache
-	ends    *endCache // nil on PostgreSQL, where other processes may close what is cached
-	ids     idPool
-	stmts   stmtCache
-	closing closings
-	lane    lane
-	zip     *zstd.Encoder
-	unzip   *zstd.Decoder
+	clock      clock
+	kinds      kindCache
+	scopes     scopeCache
+	ends       *endCache // nil on PostgreSQL, where other processes may close what is cached
+	ids        idPool
+	stmts      stmtCache
+	closing    closings
+	beginnings beginnings
+	lane       lane
+	zip        *zstd.Encoder
+	unzip      *zstd.Decoder
 }
 
 // Open opens the database, migrates it to this release, and checks that it is durable and that the key fits. A

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -27,6 +28,9 @@ const (
 	lowestLevel = fullLevel / 16
 	recovery    = fullLevel / 8
 	recoverIn   = 30 * time.Second
+	// showsIn is how long a slower pace needs to show. Trouble with calls sent before is the one that was acted on, met
+	// once more or by another process.
+	showsIn = 10 * time.Second
 )
 
 // throttleState is what is stored of an instance; times are microseconds.
@@ -39,10 +43,14 @@ func (st *throttleState) levelNow(now time.Time) int64 {
 	return min(st.level+int64(max(calm, 0)/recoverIn)*recovery, fullLevel)
 }
 
+// interval is how far apart calls begin.
+func (st *throttleState) interval(now time.Time, p Pace) time.Duration {
+	return time.Duration(float64(time.Second) / p.PerSecond * fullLevel / float64(st.levelNow(now)))
+}
+
 // take gives a ticket while fewer calls are out than may be.
 func (st *throttleState) take(now time.Time, p Pace, out int) Ticket {
-	level := st.levelNow(now)
-	interval := time.Duration(float64(time.Second) / p.PerSecond * fullLevel / float64(level))
+	level, interval := st.levelNow(now), st.interval(now, p)
 	if limit := max(int64(p.InFlight)*level/fullLevel, 1); int64(out) >= limit {
 		return Ticket{Begin: now.Add(min(interval, 250*time.Millisecond))}
 	}
@@ -52,9 +60,9 @@ func (st *throttleState) take(now time.Time, p Pace, out int) Ticket {
 	return Ticket{ID: st.tickets, Begin: timeOf(at)}
 }
 
-// slow halves the level, once for all calls that were under way when it was halved last.
+// slow halves the level, once for all calls that were sent before the last halving could show.
 func (st *throttleState) slow(now, sent time.Time) {
-	if sent.UnixMicro() <= st.levelAt {
+	if st.levelAt > 0 && sent.UnixMicro() <= st.levelAt+showsIn.Microseconds() {
 		return
 	}
 	st.level, st.levelAt = max(st.levelNow(now)/2, lowestLevel), now.UnixMicro()
@@ -64,8 +72,10 @@ func (st *throttleState) slow(now, sent time.Time) {
 // keep the distance that the rate asks for, and no more calls are out than may be at once.
 func (s *Store) TakeTicket(ctx context.Context, realm string, p Pace) (Ticket, error) {
 	var t Ticket
+	var interval time.Duration
 	err := s.throttle(ctx, realm, func(ctx context.Context, tx *sql.Tx, st *throttleState) error {
 		now := s.now()
+		interval = st.interval(now, p)
 		if _, err := tx.ExecContext(ctx, "DELETE FROM throttle_call WHERE realm = $1 AND until <= $2", realm, now.UnixMicro()); err != nil {
 			return fmt.Errorf("forget calls that ended unsaid: %w", err)
 		}
@@ -83,7 +93,34 @@ func (s *Store) TakeTicket(ctx context.Context, realm string, p Pace) (Ticket, e
 		}
 		return nil
 	})
+	if err == nil && t.ID != 0 {
+		t.Begin = s.beginnings.space(realm, t.Begin, s.now(), interval)
+	}
 	return t, err
+}
+
+// beginnings keeps the distance of the calls that this process begins, whatever time the database took to write their
+// tickets down: without it those that a slow write held up would begin together.
+type beginnings struct {
+	mu   sync.Mutex
+	last map[string]time.Time // by realm
+}
+
+// space returns when a call may begin that was to begin at a time which may have passed.
+func (b *beginnings) space(realm string, at, now time.Time, interval time.Duration) time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if at.Before(now) {
+		at = now
+	}
+	if next := b.last[realm].Add(interval); at.Before(next) {
+		at = next
+	}
+	if b.last == nil {
+		b.last = map[string]time.Time{}
+	}
+	b.last[realm] = at
+	return at
 }
 
 // EndTicket says that a call has ended.

@@ -224,20 +224,54 @@ func TestTroubleHalvesThePaceAndItComesBack(t *testing.T) {
 		level(0.5)
 		s.ok(s.other.SlowDown(s.Context(), "dc", sent)) // the same trouble, met by another call
 		level(0.5)
+		s.clock.Advance(5 * time.Second)
+		s.ok(s.other.SlowDown(s.Context(), "dc", s.clock.Now())) // and by one that was sent too soon to show anything
+		level(0.5)
 		a, b := s.ticket(s.memory, pace), s.ticket(s.other, pace)
 		if got := b.Begin.Sub(a.Begin); got < 200*time.Millisecond || got > 201*time.Millisecond {
 			s.Errorf("at half the pace the distance is %s, want 200 ms", got)
 		}
 		s.same("half as many at once", s.ticket(s.memory, pace).ID, int64(0))
-		s.clock.Advance(30 * time.Second)
+		s.clock.Advance(25 * time.Second)
 		level(0.625)
 		for range 10 {
-			s.clock.Advance(time.Millisecond)
+			s.clock.Advance(11 * time.Second)
 			s.ok(s.other.SlowDown(s.Context(), "dc", s.clock.Now()))
 		}
 		level(0.062)
 		s.clock.Advance(time.Hour)
 		level(1)
+	})
+}
+
+// TestCallsKeepTheirDistanceWhenTheDatabaseIsSlow: a ticket that took long to be written down does not lie in the past
+// when it is given, and the next one keeps its distance from when the call can really begin.
+func TestCallsKeepTheirDistanceWhenTheDatabaseIsSlow(t *testing.T) {
+	storetest.EachDatabase(t, func(t *testing.T, db *storetest.Database) {
+		stalls := []time.Duration{700 * time.Millisecond, 0, 300 * time.Millisecond, 0, 0, 2 * time.Second, 0}
+		asked := 0
+		s := db.Open(t, storetest.WithNow(func() time.Time {
+			asked++
+			if asked%2 == 0 { // every ticket reads the clock when it is decided and when it is written
+				return db.Clock.Advance(stalls[(asked/2-1)%len(stalls)])
+			}
+			return db.Clock.Now()
+		}))
+		asked = 0
+		var last time.Time
+		for i := range 2 * len(stalls) {
+			ticket, err := s.TakeTicket(t.Context(), "dc", store.Pace{PerSecond: 5, InFlight: 100, Lease: time.Hour})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if now := db.Clock.Now(); ticket.Begin.Before(now) {
+				t.Errorf("call %d was to begin %s ago", i, now.Sub(ticket.Begin))
+			}
+			if d := ticket.Begin.Sub(last); d < 200*time.Millisecond {
+				t.Errorf("calls %d and %d are %s apart, want 200 ms", i-1, i, d)
+			}
+			last = ticket.Begin
+		}
 	})
 }
 
