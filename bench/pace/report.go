@@ -15,6 +15,7 @@ func (s scene) print(r record, pace bitbucket.Throttle) {
 	fmt.Printf("\n%s: %d requests in %v, %.2f a second\n", s.title, len(r.begun), s.length, float64(len(r.begun))/s.length.Seconds())
 	fmt.Printf("  most within any one second: %d (configured %v; a second's edges and the network allow one more: %s)\n", most, pace.PerSecond,
 		verdict(float64(most) <= pace.PerSecond+1))
+	fmt.Printf("  most within any ten seconds: %d (configured %v)\n", r.window(10*time.Second), 10*pace.PerSecond)
 	fmt.Printf("  most in flight: %d (configured %d: %s)\n", r.most, pace.InFlight, verdict(r.most <= pace.InFlight))
 	if r.failed > 0 {
 		fmt.Printf("  answered with 503: %d\n", r.failed)
