@@ -30,11 +30,14 @@ func transportOf(settings map[string]string) (http.RoundTripper, error) {
 			pool = x509.NewCertPool()
 		}
 		if !pool.AppendCertsFromPEM(pem) {
-			return nil, fault.New(fault.Invalid, "%s holds no certificate", file).With("ca-file takes certificates in PEM form")
+			return nil, fault.New(fault.Invalid, "%s holds no certificate", file).With("give a file of certificates in PEM form")
 		}
 		t.TLSClientConfig.RootCAs = pool
 	}
 	if cert, key := settings["tls-cert"], settings["tls-key"]; cert != "" || key != "" {
+		if cert == "" || key == "" {
+			return nil, fault.New(fault.Usage, "a client certificate needs both tls-cert and tls-key").With("give the two files together, in PEM form")
+		}
 		pair, err := tls.LoadX509KeyPair(cert, key)
 		if err != nil {
 			return nil, fault.Wrap(err, fault.Invalid, "the connection's client certificate cannot be used").With("give tls-cert and tls-key together, in PEM form")

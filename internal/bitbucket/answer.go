@@ -291,6 +291,8 @@ func (c *Client) explainTransport(method, target string, a answer) error {
 	case timedOut(err):
 		reason.text = "the time ran out"
 		return fail("%s did not answer %s within %s", host, at, c.timeout).With("try again; check network and proxy")
+	case proxied(err):
+		return fail("the proxy on the way to %s cannot be reached", host).With("check the proxy setting of the connection, and whether the proxy runs")
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fail("%s refuses connections", host).With("check host and port of the URL, and whether the server runs")
 	}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -116,6 +117,7 @@ func TestWhereNothingAnswers(t *testing.T) {
 		attempts int64
 	}{
 		"refused":           {"http://" + free, nil, []string{"refuses connections", free}, 2},
+		"refused by proxy":  {plain.URL, &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: free})}}, []string{"the proxy on the way to 127.0.0.1", "cannot be reached", free}, 2},
 		"unknown authority": {secure.URL, nil, []string{"signed by an authority", "--ca-file"}, 1},
 		"wrong name":        {"https://localhost" + port, trusting, []string{"for another name", "example.com"}, 1},
 		"no https":          {strings.Replace(plain.URL, "http:", "https:", 1), nil, []string{"does not speak https"}, 1},

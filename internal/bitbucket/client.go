@@ -403,4 +403,10 @@ func timedOut(err error) bool {
 	return ok && n.Timeout()
 }
 
+// proxied reports whether it is the proxy that could not be reached, not the host behind it.
+func proxied(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "proxyconnect"
+}
+
 func isCanceled(err error) bool { return errors.Is(err, context.Canceled) }

@@ -273,7 +273,7 @@ func (c *Client) limited(until time.Time, refused bool) error {
 		what = "the request allowance of every credential"
 	}
 	return fault.New(fault.Limited, "%s of the connection %q is spent until about %s", what, c.conn, until.UTC().Format("15:04:05 MST")).
-		With("run it again then, without --no-wait to wait for it, or add another credential: windlass connection credential add %s", c.conn)
+		With("run it again then (without --no-wait it waits for that), or add another credential: windlass connection credential add %s", c.conn)
 }
 
 // wait returns at the given time (if any), when a principal's state changes, or with the context's error.

@@ -187,9 +187,11 @@ func report(env Environment, err error) int {
 	return exitFailed
 }
 
-// sentence makes a remedy stand on a line of its own.
+// sentence makes a remedy stand on a line of its own. What is typed as it stands (a command, a file, an option) keeps
+// its first letter.
 func sentence(s string) string {
-	if s == "" || strings.HasPrefix(s, "windlass ") {
+	first, _, _ := strings.Cut(s, " ")
+	if s == "" || first == "windlass" || strings.ContainsAny(strings.TrimRight(first, ".,:;"), "-/._") {
 		return s
 	}
 	return strings.ToUpper(s[:1]) + s[1:]

@@ -107,6 +107,7 @@ func TestReport(t *testing.T) {
 		{fault.Wrap(fault.New(fault.NotFound, "inner").With("look"), fault.Invalid, "outer"), 1, "windlass: outer: inner\n          Look\n"},
 		{&client.Error{Code: "usage", Detail: "from afar", Remedy: "windlass x"}, 2, "windlass: from afar\n          windlass x\n"},
 		{&client.Error{Code: "conflict", Detail: "taken"}, 1, "windlass: taken\n"},
+		{fault.New(fault.Invalid, "odd").With("docs/openapi.json says"), 1, "windlass: odd\n          docs/openapi.json says\n"},
 	}
 	for _, tt := range tests {
 		d := newDesk("")

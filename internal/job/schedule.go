@@ -40,7 +40,7 @@ func ParseInterval(text string) (Interval, error) {
 		return Interval{text: text, every: every}, nil
 	}
 	refused := func(why string) (Interval, error) {
-		return Interval{}, fault.New(fault.Invalid, "the interval %q %s", text, why).
+		return Interval{}, fault.New(fault.Usage, "the interval %q %s", text, why).
 			With("use disabled, 30m, 1h, 4h, 8h, 12h, 24h, 7d or a cron expression such as \"15 3 * * 1-5\"")
 	}
 	switch text {

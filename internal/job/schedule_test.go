@@ -33,7 +33,7 @@ func TestParseInterval(t *testing.T) {
 		"", "2h", "1 h", "-1h", "weekly", "* * * *", "* * * * * *", "@everysecond", "@always", "61 * * * *",
 		"0 0 31 2 *", "0 25 * * *", "a b c d e", "0 0 * * 1 2030",
 	} {
-		if i, err := job.ParseInterval(text); !fault.Is(err, fault.Invalid) || fault.RemedyOf(err) == "" {
+		if i, err := job.ParseInterval(text); !fault.Is(err, fault.Usage) || fault.RemedyOf(err) == "" {
 			t.Errorf("ParseInterval(%q) = %v, %v, want it refused with a remedy", text, i, err)
 		}
 	}

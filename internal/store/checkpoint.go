@@ -33,9 +33,10 @@ type walKeeper struct {
 	mu    sync.Mutex
 	pause chan struct{} // closed when writers may go on; nil while nobody has to wait
 
-	limit int64
-	seen  time.Time // of the log file when it was last known to be checkpointed
-	size  int64
+	limit  int64
+	warned bool      // a failure was told, and none has succeeded since
+	seen   time.Time // of the log file when it was last known to be checkpointed
+	size   int64
 }
 
 func newWALKeeper(s *Store, db *sql.DB) *walKeeper {
@@ -48,18 +49,30 @@ func (k *walKeeper) start() {
 	go k.run(ctx)
 }
 
-// stop ends the goroutine and empties the log into the file.
+// stop ends the goroutine and empties the log into the file. Where that fails, as on a full disk, nothing is lost: the
+// next start finds the log and goes on with it. So what was asked for has not failed.
 func (k *walKeeper) stop() error {
 	var err error
 	k.once.Do(func() {
 		if k.cancel != nil {
 			k.cancel()
 			<-k.done
-			_, err = k.checkpoint(context.Background(), k.db, "TRUNCATE")
+			if _, failed := k.checkpoint(context.Background(), k.db, "TRUNCATE"); failed != nil {
+				k.warn(failed)
+			}
 		}
-		err = errors.Join(err, k.db.Close())
+		err = k.db.Close()
 	})
 	return err
+}
+
+// warn says that a checkpoint failed, once until one succeeds: they are tried five times a second.
+func (k *walKeeper) warn(err error) {
+	if !k.warned {
+		k.warned = true
+		k.store.log.Warn("checkpoint failed; nothing is lost, but the write-ahead log grows until one succeeds: look at the free space",
+			"file", k.path, "error", err)
+	}
 }
 
 func (k *walKeeper) run(ctx context.Context) {
@@ -73,7 +86,7 @@ func (k *walKeeper) run(ctx context.Context) {
 		case <-t.C:
 		}
 		if err := k.round(ctx); err != nil && ctx.Err() == nil {
-			k.store.log.Warn("checkpoint failed; the write-ahead log grows until one succeeds", "error", err)
+			k.warn(err)
 		}
 	}
 }
@@ -142,6 +155,7 @@ func (k *walKeeper) checkpoint(ctx context.Context, on querier, mode string) (le
 	if err := on.QueryRowContext(ctx, "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &log, &moved); err != nil {
 		return 0, err
 	}
+	k.warned = false
 	return log - moved, nil
 }
 

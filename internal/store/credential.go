@@ -132,7 +132,7 @@ func (s *Store) RemoveCredential(ctx context.Context, connectionID, id int64) er
 		if err != nil {
 			return fmt.Errorf("remove credential %d: %w", id, err)
 		}
-		return found(res, "the connection has no credential %d", id)
+		return found(res, "the connection has no credential %d; its list shows which it has", id)
 	})
 }
 

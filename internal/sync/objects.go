@@ -167,7 +167,7 @@ func (p *pass) read(ctx context.Context, scope store.Scope, l Listing) (store.Le
 	})
 	switch {
 	case err == nil && lost > 0:
-		entry.State, entry.Reason = store.LedgerPartial, fmt.Sprintf("%d objects without a readable identity", lost)
+		entry.State, entry.Reason = store.LedgerPartial, fmt.Sprintf("objects without a readable identity: %d", lost)
 	case err == nil:
 	default:
 		if ours, ok := errors.AsType[stored](err); ok {

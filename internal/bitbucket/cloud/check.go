@@ -178,6 +178,9 @@ func (c *Client) near(ctx context.Context, wanted string) []string {
 	var list []candidate
 	_ = c.list(ctx, c.accessible(func(slug, _ string) {
 		d := bitbucket.Distance(wanted, slug)
+		if d == 0 {
+			return // listed, yet refused when it is asked for: that is no misspelling
+		}
 		if d <= max(2, len(wanted)/3) || strings.Contains(slug, wanted) || strings.Contains(wanted, slug) {
 			list = append(list, candidate{slug, d})
 		}

@@ -108,7 +108,8 @@ func (f Fault) check() error {
 		}
 		return fault.New(fault.Invalid, "unknown variant %q of an odd object", f.Variant).With("use null-author, wrong-types or no-id")
 	}
-	return fault.New(fault.Invalid, "unknown kind of fault %q", f.Kind)
+	return fault.New(fault.Invalid, "unknown kind of fault %q", f.Kind).
+		With("use status, reset, cut, slow, truncate, html, text, 429, repeat, odd, expired, shift or missing-next")
 }
 
 // take returns the fault that hits a request. A used-up one stays in the list without effect, so that RemoveFault
