@@ -58,7 +58,7 @@ type Credential struct {
 	ID        int64            `json:"id"`
 	Role      string           `json:"role,omitempty" doc:"What it is for; empty for everything it can do."`
 	Kind      string           `json:"kind"`
-	Identity  string           `json:"identity,omitempty" doc:"Client key, e-mail address or user name."`
+	Identity  string           `json:"identity,omitempty" doc:"Client key, e-mail address or user name; of a token its fingerprint, as messages name it."`
 	CreatedAt time.Time        `json:"createdAt"`
 	ExpiresAt *time.Time       `json:"expiresAt,omitempty"`
 	CheckedAt *time.Time       `json:"checkedAt,omitempty"`

@@ -398,6 +398,10 @@ func credential(k store.Credential) client.Credential {
 	out := client.Credential{
 		ID: k.ID, Role: k.Role, Kind: k.Kind, Identity: k.Identity, CreatedAt: k.CreatedAt, ExpiresAt: k.ExpiresAt, CheckedAt: k.CheckedAt,
 	}
+	if out.Kind == string(bitbucket.Token) && out.Identity == "" { // messages name it so too
+		principal := bitbucket.Credential{Kind: bitbucket.Token, Secret: bitbucket.Secret(k.Secret)}.Principal()
+		out.Identity = strings.TrimPrefix(principal, "token:")
+	}
 	if v := k.Verdict; v != nil {
 		out.Verdict = &client.CredentialCheck{
 			Name: k.Kind, Valid: v.Valid, Principal: v.Principal, Scopes: v.Scopes, Missing: v.Missing, Problem: v.Problem,

@@ -241,7 +241,7 @@ func TestThroughTheClient(t *testing.T) {
 			t.Errorf("got %+v, %v", u, err)
 		}
 		bad := "hourly-ish"
-		if _, err := c.UpdateConnection(ctx, "acme", client.ConnectionUpdate{Interval: &bad}); client.CodeOf(err) != "invalid" {
+		if _, err := c.UpdateConnection(ctx, "acme", client.ConnectionUpdate{Interval: &bad}); client.CodeOf(err) != "usage" {
 			t.Errorf("got %v", err)
 		}
 	})

@@ -84,3 +84,19 @@ func without(refused []refusal, accepted int) map[int64]string {
 	}
 	return out
 }
+
+// forgone is what background work does without: what the check before its run has refused, which is not asked again for
+// each slice. Too many failed logins lock an account of a Data Center.
+func (a *App) forgone(ctx context.Context, conn store.Connection) (map[int64]string, error) {
+	credentials, err := a.store.Credentials(ctx, conn.ID)
+	if err != nil {
+		return nil, err
+	}
+	var refused []refusal
+	for _, k := range credentials {
+		if k.Verdict != nil && !k.Verdict.Valid {
+			refused = append(refused, refusal{k, k.Verdict.Problem})
+		}
+	}
+	return without(refused, len(credentials)-len(refused)), nil
+}

@@ -46,7 +46,11 @@ func (a *App) workBacklog(ctx context.Context, t job.Task) error {
 	if err != nil {
 		return job.GiveUp(err)
 	}
-	done, err := a.sync.Backlog(ctx, conn.Name, slice, nil)
+	forgone, err := a.forgone(ctx, conn)
+	if err != nil {
+		return verdict(ctx, err)
+	}
+	done, err := a.sync.Backlog(ctx, conn.Name, slice, forgone, nil)
 	if err == nil && !done {
 		return job.Snooze(askAgain) // so that who waits for the connection gets in
 	}

@@ -56,13 +56,29 @@ func TestTheSameFailureIsSaidOnce(t *testing.T) {
 		{Scope: "c/pull-requests", Title: "pull requests of c", Status: "failed", Reason: reason("/c")},
 		{Scope: "d/pull-requests", Title: "pull requests of d", Status: "complete"},
 		{Scope: "w/projects", Title: "projects of w", Status: "denied", Reason: reason("/w")},
+		{Scope: "e/pull-requests", Title: "pull requests of e", Status: "partial", Reason: "the listing of the pull requests of e does not end"},
+		{Scope: "f/pull-requests", Title: "pull requests of f", Status: "partial", Reason: "the listing of the pull requests of f does not end"},
 	}})
 	got := d.out.String()
 	want := "  pull requests of a and 1 more like it: denied: lacks the scope pullrequest for GET /a (add it)\n" +
 		"  pull requests of c: failed: lacks the scope pullrequest for GET /c (add it)\n" +
-		"  projects of w: denied: lacks the scope pullrequest for GET /w (add it)\n"
+		"  projects of w: denied: lacks the scope pullrequest for GET /w (add it)\n" +
+		"  pull requests of e and 1 more like it: partial: the listing of the pull requests of e does not end\n"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestRemarkOfARun(t *testing.T) {
+	warned := &client.Summary{Warnings: []string{"a credential was not used: refused"}}
+	for want, r := range map[string]client.Run{
+		"":                                   {Summary: &client.Summary{}},
+		"broken":                             {Error: "broken\nin two", Summary: warned},
+		"a credential was not used: refused": {Summary: warned},
+	} {
+		if got := remark(r); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/windlass-hq/windlass/client"
+	"github.com/windlass-hq/windlass/internal/fault"
 )
 
 type queryCmd struct {
@@ -36,6 +37,9 @@ func (c queryCmd) Run(s *session) error {
 			return fmt.Errorf("read the query: %w", err)
 		}
 		c.Query = string(text)
+	}
+	if strings.TrimSpace(c.Query) == "" {
+		return fault.New(fault.Usage, "the question is empty").With("ask for example: windlass query 'FIND bitbucket_repo'")
 	}
 	return s.with(func(d door) error {
 		out := rowWriter(s.Out, c.Output)

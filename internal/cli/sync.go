@@ -147,7 +147,7 @@ func printScopes(s *session, u client.Summary) {
 		if sc.Status == "complete" || sc.Status == "windowed" || sc.Status == "disabled" {
 			continue
 		}
-		key := sc.Scope[strings.LastIndex(sc.Scope, "/")+1:] + " " + sc.Status + " " + withoutRequest(sc.Reason)
+		key := sc.Scope[strings.LastIndex(sc.Scope, "/")+1:] + " " + sc.Status + " " + withoutRequest(strings.ReplaceAll(sc.Reason, sc.Title, ""))
 		if groups[key] == nil {
 			groups[key] = &group{first: sc}
 			order = append(order, key)
@@ -225,12 +225,21 @@ func (c runsCmd) Run(s *session) error {
 				}
 			}
 			rows[i] = []string{
-				strconv.FormatInt(r.ID, 10), r.Connection, r.Status, moment(r.StartedAt), took,
-				strconv.FormatInt(r.Calls, 10), changes, held, firstLineOf(r.Error),
+				strconv.FormatInt(r.ID, 10), orElse(r.Connection, "(removed)"), r.Status, moment(r.StartedAt), took,
+				strconv.FormatInt(r.Calls, 10), changes, held, remark(r),
 			}
 		}
-		return c.print(s.Out, runs, []string{"run", "connection", "status", "started", "took", "calls", "changes", "held", "error"}, rows)
+		return c.print(s.Out, runs, []string{"run", "connection", "status", "started", "took", "calls", "changes", "held", "remark"}, rows)
 	})
+}
+
+// remark is why a run failed, or else what a person should look at although it did not.
+func remark(r client.Run) string {
+	text := r.Error
+	if text == "" && r.Summary != nil {
+		text = strings.Join(r.Summary.Warnings, "; ")
+	}
+	return firstLineOf(text)
 }
 
 func firstLineOf(s string) string {

@@ -138,14 +138,14 @@ func (e *Engine) run(ctx context.Context, conn store.Connection, fence store.Fen
 }
 
 // Backlog works off the pull requests that runs of the connection have queued, for at most the given time so that a
-// run that is due can come in between. It reports whether nothing is left.
-func (e *Engine) Backlog(ctx context.Context, name string, slice time.Duration, progress func(Event)) (done bool, err error) {
+// run that is due can come in between. It reports whether nothing is left. Without is as in RunOptions.
+func (e *Engine) Backlog(ctx context.Context, name string, slice time.Duration, without map[int64]string, progress func(Event)) (done bool, err error) {
 	conn, err := e.Store.Connection(ctx, name)
 	if err != nil {
 		return false, err
 	}
 	err = e.Exclusive(ctx, LeaseName(conn.ID), func(ctx context.Context, fence store.Fence) error {
-		p, err := e.newPass(ctx, conn, fence, RunOptions{Cause: graph.Cause{Kind: "run", ID: BacklogCause}}, progress)
+		p, err := e.newPass(ctx, conn, fence, RunOptions{Cause: graph.Cause{Kind: "run", ID: BacklogCause}, Without: without}, progress)
 		if err != nil {
 			return err
 		}
@@ -199,7 +199,11 @@ func (e *Engine) newPass(ctx context.Context, conn store.Connection, fence store
 		why, without := o.Without[k.ID]
 		if without {
 			p.tally.warnings = append(p.tally.warnings, why)
-			e.Log.WarnContext(ctx, "a run does without a credential", "connection", conn.Name, "credential", k.ID, "reason", why)
+			level := slog.LevelWarn
+			if o.Cause.ID == BacklogCause { // a slice of work that a run left behind, which has said it
+				level = slog.LevelDebug
+			}
+			e.Log.Log(ctx, level, "a run does without a credential", "connection", conn.Name, "credential", k.ID, "reason", why)
 		}
 		return without
 	})

@@ -453,9 +453,34 @@ func TestBacklogWorksOffWhatARunQueued(t *testing.T) {
 		if _, err := f.engine.Run(t.Context(), "acme", sync.RunOptions{}, nil); err != nil {
 			t.Fatal(err)
 		}
-		done, err := f.engine.Backlog(t.Context(), "acme", time.Hour, nil)
+		done, err := f.engine.Backlog(t.Context(), "acme", time.Hour, nil, nil)
 		if err != nil || !done {
 			t.Fatalf("backlog: done %v, error %v", done, err)
+		}
+		f.equal()
+	})
+}
+
+// A credential that the check before a run has refused is not tried by what the run leaves behind either, and that
+// pass says so too.
+func TestBacklogDoesWithoutWhatWasRefused(t *testing.T) {
+	each(t, small(), func(t *testing.T, f *fixture) {
+		if _, err := f.engine.Run(t.Context(), "acme", sync.RunOptions{}, nil); err != nil {
+			t.Fatal(err)
+		}
+		conn, err := f.store.Connection(t.Context(), "acme")
+		f.must(err)
+		refused := store.Credential{ConnectionID: conn.ID, Kind: "token", Secret: "dead"}
+		dead, err := f.store.AddCredential(t.Context(), refused)
+		f.must(err)
+		done, err := f.engine.Backlog(t.Context(), "acme", time.Hour, map[int64]string{dead.ID: "a credential was not used: dead"}, nil)
+		if err != nil || !done {
+			t.Fatalf("backlog: done %v, error %v", done, err)
+		}
+		runs, err := f.store.Runs(t.Context(), store.RunFilter{Limit: 1})
+		f.must(err)
+		if len(runs) != 1 || !strings.Contains(string(runs[0].Summary), "a credential was not used: dead") {
+			t.Errorf("the summary does not say it: %+v", runs)
 		}
 		f.equal()
 	})
