@@ -37,6 +37,13 @@ func cloudFlaws() []flaw {
 		{"tag message", "null", "a lightweight tag"},
 		{"tag date", "null", "a lightweight tag"},
 		{"tag tagger", "null", "a lightweight tag"},
+		{"branchrestriction value", "null", "a kind that has no value"},
+		{"deploy_key last_used", "null", "never used"},
+		{"project_deploy_key last_used", "null", "never used"},
+		{"branching_model development name", "null", "a repository without commits, as the description itself says"},
+		{"branching_model production name", "null", "as development"},
+		{"effective_repo_branching_model development name", "null", "as development"},
+		{"effective_repo_branching_model production name", "null", "as development"},
 		{"error error", "extra", "has fields and id (FACTS 85)"},
 		{"error error detail", "any", "an object where scopes are missing (FACTS 35)"},
 	}

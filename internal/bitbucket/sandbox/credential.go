@@ -53,7 +53,7 @@ type issuedToken struct {
 
 // EveryScope is what the known credentials may do.
 func EveryScope() []string {
-	return []string{"account", "project:admin", "project", "pullrequest:write", "repository:admin", "webhook"}
+	return []string{"account", "pipeline", "project:admin", "project", "pullrequest:write", "repository:admin", "webhook"}
 }
 
 // everyTokenScope is the same in the words of API tokens, which imply nothing (FACTS 33).
@@ -62,7 +62,7 @@ func everyTokenScope() []string {
 		"read:user:bitbucket", "read:workspace:bitbucket", "read:project:bitbucket", "admin:project:bitbucket",
 		"read:repository:bitbucket", "write:repository:bitbucket", "admin:repository:bitbucket",
 		"read:pullrequest:bitbucket", "write:pullrequest:bitbucket", "read:webhook:bitbucket", "write:webhook:bitbucket",
-		"read:permission:bitbucket",
+		"delete:webhook:bitbucket", "read:permission:bitbucket", "read:pipeline:bitbucket",
 	}
 }
 

@@ -41,7 +41,7 @@ func TestEveryKindOfCredential(t *testing.T) {
 	if resp.StatusCode != 200 || resp.Header.Get("X-Credential-Type") != "oauth2" || resp.Header.Get("X-Accepted-OAuth-Scopes") != "account" {
 		t.Errorf("consumer: %s %v %s", resp.Status, resp.Header, body)
 	}
-	if got := resp.Header.Get("X-OAuth-Scopes"); got != "account, project, project:admin, pullrequest:write, repository:admin, webhook" {
+	if got := resp.Header.Get("X-OAuth-Scopes"); got != "account, pipeline, project, project:admin, pullrequest:write, repository:admin, webhook" {
 		t.Errorf("scopes %q", got)
 	}
 	resp, body = basic(t, "admin@acme.example", "sandbox-api-token", user)

@@ -77,6 +77,7 @@ func dcRoutes(v dcVersion) []*route {
 			all = append(all, r)
 		}
 	}
+	all = append(all, dcSettingsRoutes()...)
 	return slices.DeleteFunc(all, func(r *route) bool { return !v.atLeast(r.since[0], r.since[1]) })
 }
 
@@ -91,10 +92,13 @@ func dcUnknown(c *call) *failure {
 // canonical rewrites the version 1.0 of a module to latest (FACTS 105), and the repositories below a user to those of
 // the personal project (FACTS 125).
 func canonical(path string) string {
-	for _, module := range []string{"/rest/api", "/rest/oauth2"} {
+	for _, module := range []string{"/rest/api", "/rest/oauth2", "/rest/default-reviewers", "/rest/keys"} {
 		if rest, ok := strings.CutPrefix(path, module+"/1.0/"); ok {
 			path = module + "/latest/" + rest
 		}
+	}
+	if rest, ok := strings.CutPrefix(path, "/rest/branch-permissions/2.0/"); ok {
+		path = "/rest/branch-permissions/latest/" + rest
 	}
 	if rest, ok := strings.CutPrefix(path, "/rest/api/latest/users/"); ok {
 		if slug, tail, _ := strings.Cut(rest, "/"); tail == "repos" || strings.HasPrefix(tail, "repos/") {

@@ -19,8 +19,10 @@ type webhook struct {
 	url     string
 	active  bool
 	secret  string
-	by      *user
-	insured bool // TLS certificates are verified
+	// What goes into the header Authorization of deliveries.
+	username, password string
+	by                 *user
+	insured            bool // TLS certificates are verified
 }
 
 // equip gives a repository the hook of a build server, as instances in use have them.
@@ -53,6 +55,14 @@ func (c *call) dcHook(h *webhook) {
 		w.str("createdBy", h.by.login)
 	}
 	w.buf = append(w.buf, '}')
+	if h.username != "" {
+		w.text(`,"credentials":{`)
+		w.str("username", h.username)
+		if !c.dc.version.hidesSecrets() {
+			w.str("password", h.password)
+		}
+		w.text("}")
+	}
 	w.str("url", h.url)
 	w.boolean("active", h.active)
 	if c.dc.version.atLeast(8, 0) {

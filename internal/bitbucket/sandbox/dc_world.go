@@ -16,6 +16,7 @@ type dataCenter struct {
 	repos   []*repo // in the order of /repos
 	total   int     // how many were generated
 	creds   []*dcCredential
+	set     *settings // of the instance; nil: as it was made
 
 	lastUser, lastProject, lastRepo, lastHook int32 // ids that were given
 

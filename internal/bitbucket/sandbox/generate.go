@@ -17,6 +17,7 @@ const (
 	streamGit
 	streamControl
 	streamSSH
+	streamSettings
 )
 
 const (
@@ -73,6 +74,7 @@ func (w *world) makeUsers(n int, epoch int64) {
 		}
 		w.users = append(w.users, u)
 	}
+	w.people = n
 }
 
 func (w *world) makeWorkspace(slug, name string, epoch int64, outside bool) *workspace {

@@ -212,40 +212,6 @@ func (c *call) getRepository() *failure {
 	return nil
 }
 
-// getGroups is the remnant of API 1.0: a bare array (FACTS 5).
-func (c *call) getGroups() *failure {
-	ws, f := c.workspace()
-	if f != nil {
-		return f
-	}
-	w := c.out
-	w.buf = append(w.buf, '[')
-	for _, g := range []struct {
-		slug, name, permission string
-		admin                  bool
-	}{{"administrators", "Administrators", "admin", true}, {"developers", "Developers", "write", false}} {
-		w.item()
-		w.parts("name", g.name)
-		w.parts("slug", g.slug)
-		w.parts("permission", g.permission)
-		w.boolean("auto_add", !g.admin)
-		w.owner("owner", ws)
-		if w.list("members") {
-			for _, m := range ws.members {
-				if m.admin == g.admin && !m.user.gone {
-					w.item()
-					w.user(m.user, false)
-					w.endItem()
-				}
-			}
-			w.endList()
-		}
-		w.endItem()
-	}
-	w.buf = append(w.buf, ']')
-	return nil
-}
-
 func visible[T any](all []T, see func(T) bool) []T {
 	for i, x := range all {
 		if !see(x) {

@@ -155,6 +155,7 @@ func New(o Options) (*Sandbox, error) {
 	s.routes = newRouteTable(cloudRoutes(), cloudUnknown)
 	s.dcVersion, s.dcRoutes = version, newRouteTable(dcRoutes(version), dcUnknown)
 	s.stats, s.commands = newStats(), commands()
+	maps.Copy(s.commands, allSettingCommands())
 	maps.Copy(s.commands, dcCommands())
 	for _, f := range o.Faults {
 		if _, err := s.AddFault(f); err != nil {

@@ -103,7 +103,7 @@ func cloudRoutes() []*route {
 	const (
 		rUser, rWorkspace, rProject, rRepo, rPR = "read:user:bitbucket", "read:workspace:bitbucket", "read:project:bitbucket", "read:repository:bitbucket", "read:pullrequest:bitbucket"
 	)
-	return []*route{
+	return append([]*route{
 		get("/2.0/user", "account", rUser, (*call).getUser),
 		get("/2.0/user/workspaces", "account", rWorkspace, (*call).getUserWorkspaces),
 		get(ws, "", rWorkspace, (*call).getWorkspace),
@@ -132,7 +132,7 @@ func cloudRoutes() []*route {
 		get("/2.0/snippets", "", "", (*call).removed),
 		get("/2.0/user/permissions/workspaces", "", "", (*call).removed),
 		get("/2.0/user/permissions/repositories", "", "", (*call).removed),
-	}
+	}, settingsRoutes()...)
 }
 
 // removed answers what CHANGE-2770 took away (FACTS 79 and 80).

@@ -134,8 +134,13 @@ func (c *call) answer() *failure {
 	c.out.api, c.out.site = c.bases()
 	c.out.ssh = c.s.SSHBase()
 	c.out.view = parseFields(q.Get("fields"), q.Has("fields"))
-	c.s.mu.RLock()
-	defer c.s.mu.RUnlock()
+	if c.route.writes {
+		c.s.mu.Lock()
+		defer c.s.mu.Unlock()
+	} else {
+		c.s.mu.RLock()
+		defer c.s.mu.RUnlock()
+	}
 	return c.route.handle(c)
 }
 

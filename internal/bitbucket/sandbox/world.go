@@ -13,8 +13,10 @@ type world struct {
 	seed       uint64
 	instance   bool // of a Data Center, see dataCenter: nothing is superseded there
 	users      []*user
-	workspaces []*workspace // those that credentials reach
-	outside    []*workspace // owners of forks that nobody here can read
+	workspaces []*workspace            // those that credentials reach
+	outside    []*workspace            // owners of forks that nobody here can read
+	lost       map[*workspace][]string // groups that were deleted; those of an instance under nil
+	people     int                     // how many users were generated
 	repoCount  int
 	prCount    int
 	projCount  int
@@ -56,6 +58,7 @@ type workspace struct {
 	projects []*project
 	repos    []*repo
 	bySlug   map[string]*repo
+	set      *settings // nil: as derived from the seed
 }
 
 type project struct {
@@ -70,6 +73,7 @@ type project struct {
 	number  int32 // of Data Center
 	owner   *user // of a personal project of Data Center
 	hooks   []*webhook
+	set     *settings // nil: as derived from the seed
 }
 
 type repo struct {
@@ -90,7 +94,8 @@ type repo struct {
 	parent   *repo
 	prs      []*pullRequest // ascending by id
 	nextPR   int32
-	team     []int32 // users who mostly work here
+	team     []int32   // users who mostly work here
+	set      *settings // nil: as derived from the seed
 
 	// Of Data Center.
 	number   int32
