@@ -218,6 +218,32 @@ func (s *Store) metScope(ctx context.Context, connection int64) (int64, error) {
 	return sc.ID, nil
 }
 
+// ScopeByID returns one scope.
+func (s *Store) ScopeByID(ctx context.Context, id int64) (Scope, error) {
+	sc, err := scanScope(s.reader.QueryRowContext(ctx, `SELECT `+scopeColumns+` FROM scope WHERE id = $1`, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return sc, fault.New(fault.NotFound, "there is no scope %d", id)
+	}
+	return sc, s.failure(err)
+}
+
+// ParentsUpdated returns when the parents of a connection's scopes of one listing were updated, in milliseconds and by
+// scope; 0 where that is not known. Scopes whose parent is not open are left out.
+func (s *Store) ParentsUpdated(ctx context.Context, connection int64, listing string) (map[int64]int64, error) {
+	type parent struct{ scope, updated int64 }
+	found, err := collect(ctx, s, func(row interface{ Scan(...any) error }) (parent, error) {
+		var p parent
+		err := row.Scan(&p.scope, &p.updated)
+		return p, err
+	}, `SELECT s.id, COALESCE(e.updated_on, 0) FROM scope s JOIN entity e ON e.key = s.parent WHERE s.connection_id = $1 AND s.listing = $2`,
+		connection, listing)
+	out := make(map[int64]int64, len(found))
+	for _, p := range found {
+		out[p.scope] = p.updated
+	}
+	return out, err
+}
+
 // ScopesOf returns the scopes of a connection, without what the ledger says of them.
 func (s *Store) ScopesOf(ctx context.Context, connection int64) ([]Scope, error) {
 	return collect(ctx, s, scanScope, `SELECT `+scopeColumns+` FROM scope WHERE connection_id = $1 ORDER BY id`, connection)

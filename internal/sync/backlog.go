@@ -23,11 +23,13 @@ import (
 // is Bitbucket or the network, and asking for the remaining thousands would only harm.
 const maxFailures = 8
 
-// item is one repository whose pull requests are wanted.
+// item is one repository whose pull requests are wanted. There may be ten thousand of them, so what it takes to ask
+// for them is read when their turn comes.
 type item struct {
-	work  store.Work
-	scope store.Scope
-	ref   bitbucket.RepoRef
+	name    string // of the row of work
+	wanted  int64
+	scope   int64
+	updated int64 // milliseconds
 }
 
 // backlog lists the pull requests of every repository that wants it, several at a time, those updated last first.
@@ -58,7 +60,7 @@ func (p *pass) backlog(ctx context.Context, deadline time.Time) error {
 	for range min(p.Parallel, len(items)) {
 		g.Go(func() error {
 			for it, ok := next(); ok; it, ok = next() {
-				entry, err := p.pullRequests(ctx, it)
+				title, entry, err := p.pullRequests(ctx, it)
 				if fault.Is(err, fault.Limited) {
 					mu.Lock()
 					spent = err
@@ -76,7 +78,7 @@ func (p *pass) backlog(ctx context.Context, deadline time.Time) error {
 					failures = 0
 				}
 				giveUp := failures >= maxFailures
-				event := Event{Phase: "pull requests", Scope: it.scope.Title, Done: done, Total: len(items), Calls: p.reader.Calls()}
+				event := Event{Phase: "pull requests", Scope: title, Done: done, Total: len(items), Calls: p.reader.Calls()}
 				mu.Unlock()
 				event.Objects = p.tally.applied(store.Result{}, 0)
 				p.progress(event)
@@ -102,87 +104,80 @@ func (p *pass) wanted(ctx context.Context) ([]item, error) {
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
-	scopes, err := p.Store.ScopesOf(ctx, p.conn.ID)
+	updated, err := p.Store.ParentsUpdated(ctx, p.conn.ID, pullRequests)
 	if err != nil {
 		return nil, err
-	}
-	byID := make(map[int64]store.Scope, len(scopes))
-	for _, s := range scopes {
-		byID[s.ID] = s
 	}
 	items := make([]item, 0, len(rows))
 	for _, w := range rows {
 		id, err := strconv.ParseInt(strings.TrimPrefix(w.Name, prefix), 10, 64)
-		scope, known := byID[id]
-		var ref bitbucket.RepoRef
-		if err == nil && known && p.conn.Settings["pull-requests"] != "false" {
-			if ref, known, err = p.repository(ctx, scope.Parent); err != nil {
-				return nil, err
-			}
-			if known {
-				items = append(items, item{work: w, scope: scope, ref: ref})
-				continue
-			}
+		if at, known := updated[id]; err == nil && known && p.conn.Settings["pull-requests"] != "false" {
+			items = append(items, item{name: w.Name, wanted: w.Wanted, scope: id, updated: at})
+			continue
 		}
 		if _, err := p.Store.Settle(ctx, w.Name, w.Wanted); err != nil {
 			return nil, err
 		}
 	}
-	sort.SliceStable(items, func(i, j int) bool { return items[i].ref.UpdatedOn > items[j].ref.UpdatedOn })
+	sort.SliceStable(items, func(i, j int) bool { return items[i].updated > items[j].updated })
 	return items, nil
 }
 
-// repository returns the reference of a repository by its key: from this run's listing, else from the graph.
+// repository returns the reference of a repository by its key, from the graph; false where it is not open.
 func (p *pass) repository(ctx context.Context, key string) (bitbucket.RepoRef, bool, error) {
-	p.refs.mu.Lock()
-	ref, ok := p.refs.byKey[key]
-	p.refs.mu.Unlock()
-	if ok {
-		return ref, true, nil
-	}
 	row, err := p.Store.Entity(ctx, key, nil)
 	if fault.Is(err, fault.NotFound) {
-		return ref, false, nil
+		return bitbucket.RepoRef{}, false, nil
 	}
 	if err != nil {
-		return ref, false, err
+		return bitbucket.RepoRef{}, false, err
 	}
 	text := func(name string) string { s, _ := row.Properties[name].(string); return s }
-	ref = bitbucket.RepoRef{
+	return bitbucket.RepoRef{
 		Key: key, WorkspaceSlug: text("owner"), WorkspaceUUID: text("ownerId"), ProjectKey: row.Home,
 		Project: text("projectKey"), Slug: text("slug"), UUID: text("id"), Name: text("name"), FullName: text("fullName"),
-	}
-	ref.UpdatedOn, _ = row.Properties["updatedOn"].(int64)
-	return ref, true, nil
+	}, true, nil
 }
 
 // pullRequests lists the pull requests of one repository, closes what is confirmed gone, and settles the row of work.
-func (p *pass) pullRequests(ctx context.Context, it item) (store.LedgerEntry, error) {
+func (p *pass) pullRequests(ctx context.Context, it item) (title string, entry store.LedgerEntry, err error) {
+	scope, err := p.Store.ScopeByID(ctx, it.scope)
+	if err != nil {
+		return "", entry, err
+	}
+	ref, open, err := p.repository(ctx, scope.Parent)
+	if err == nil && !open { // it went meanwhile
+		_, err = p.Store.Settle(ctx, it.name, it.wanted)
+		return scope.Title, entry, err
+	}
+	if err != nil {
+		return scope.Title, entry, err
+	}
 	var since time.Time
 	if p.opts.Since > 0 {
 		since = p.Now().Add(-p.opts.Since)
 	}
-	l := p.reader.PullRequests(it.ref, since)
-	entry, shown, err := p.read(ctx, it.scope, l)
+	l := p.reader.PullRequests(ref, since)
+	entry, shown, err := p.read(ctx, scope, l)
 	if err != nil {
-		return entry, err
+		return scope.Title, entry, err
 	}
 	if entry.State == store.LedgerComplete && !since.IsZero() {
 		entry.State, entry.WindowFrom, entry.WindowTo = store.LedgerWindowed, since, p.started
 	}
 	if entry.State == store.LedgerComplete {
-		if err := p.settleAbsence(ctx, absence{scope: it.scope, listing: l, shown: shown}, &entry); err != nil {
-			return entry, err
+		if err := p.settleAbsence(ctx, absence{scope: scope, listing: l, shown: shown}, &entry); err != nil {
+			return scope.Title, entry, err
 		}
 	}
-	p.tally.ended(it.scope, entry)
+	p.tally.ended(scope, entry)
 	// A row that was raised again meanwhile stays wanted. A failed listing is not tried again within this run, and is
 	// wanted again by the next one. One transaction, since there are as many as repositories.
-	return entry, p.Store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	return scope.Title, entry, p.Store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if err := p.Store.RecordLedgerIn(ctx, tx, entry); err != nil {
 			return err
 		}
-		_, err := p.Store.SettleIn(ctx, tx, it.work.Name, it.work.Wanted)
+		_, err := p.Store.SettleIn(ctx, tx, it.name, it.wanted)
 		return err
 	})
 }

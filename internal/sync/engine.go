@@ -172,7 +172,7 @@ type pass struct {
 	adopted  bool // the run was interrupted before and goes on
 	started  time.Time
 	tally    tally
-	refs     refs
+	repos    repos
 	absences []absence
 	held     map[int64]bool  // scopes that hold closings of earlier runs
 	confirm  map[string]bool // keys whose held closing was confirmed by the number of the run

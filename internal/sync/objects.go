@@ -17,25 +17,34 @@ import (
 	"github.com/windlass-hq/windlass/internal/store"
 )
 
-// refs remembers the repositories this run has listed, so that their pull requests need no look into the database.
-type refs struct {
+// repos are the repositories that this run has listed, until their pull requests are wanted.
+type repos struct {
 	mu    gosync.Mutex
-	byKey map[string]bitbucket.RepoRef
-	order []string
+	known map[string]bool
+	list  []store.TitledParent
 }
 
-func (r *refs) add(refs []bitbucket.RepoRef) {
+func (r *repos) add(refs []bitbucket.RepoRef) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.byKey == nil {
-		r.byKey = map[string]bitbucket.RepoRef{}
+	if r.known == nil {
+		r.known = map[string]bool{}
 	}
 	for _, ref := range refs {
-		if _, known := r.byKey[ref.Key]; !known {
-			r.order = append(r.order, ref.Key)
+		if !r.known[ref.Key] {
+			r.known[ref.Key] = true
+			r.list = append(r.list, store.TitledParent{Parent: ref.Key, Title: "pull requests of " + ref.FullName})
 		}
-		r.byKey[ref.Key] = ref
 	}
+}
+
+// take returns the repositories and forgets them.
+func (r *repos) take() []store.TitledParent {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := r.list
+	r.known, r.list = nil, nil
+	return list
 }
 
 // objects lists everything but pull requests, closes what is gone, and raises the work for pull requests.
@@ -148,7 +157,7 @@ func (p *pass) read(ctx context.Context, scope store.Scope, l Listing) (store.Le
 			}
 		}
 		by[page.Principal] = true
-		p.refs.add(page.Repos)
+		p.repos.add(page.Repos)
 		n, err := p.apply(ctx, listing.Apply, scope.ID, page, false)
 		if err != nil {
 			return stored{err}
@@ -262,17 +271,14 @@ func (p *pass) wantPullRequests(ctx context.Context) error {
 		}
 	}
 	off := p.conn.Settings["pull-requests"] == "false"
-	titles := make([]store.TitledParent, len(p.refs.order))
-	for i, key := range p.refs.order {
-		titles[i] = store.TitledParent{Parent: key, Title: "pull requests of " + p.refs.byKey[key].FullName}
-	}
-	scopes, err := p.Store.EnsureScopes(ctx, p.conn.ID, pullRequests, titles)
+	listed := p.repos.take()
+	scopes, err := p.Store.EnsureScopes(ctx, p.conn.ID, pullRequests, listed)
 	if err != nil {
 		return err
 	}
 	var names []string
-	for _, key := range p.refs.order {
-		scope := scopes[key]
+	for _, repo := range listed {
+		scope := scopes[repo.Parent]
 		if off {
 			entry := store.LedgerEntry{Scope: scope.ID, Run: p.run.ID, State: store.LedgerDisabled, Reason: "pull requests are switched off for this connection"}
 			if err := p.record(ctx, scope, entry); err != nil {
