@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -72,6 +73,15 @@ func (f readingFlags) connection(name, product string, settings map[string]strin
 	}
 }
 
+// checkName refuses a name that no connection can have, in words, before any secret is asked for.
+func checkName(name string) error {
+	if regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`).MatchString(name) {
+		return nil
+	}
+	return fault.New(fault.Usage, "%q cannot be the name of a connection", name).
+		With("use letters, digits, dots, dashes and underscores, with a letter or digit first")
+}
+
 // absolute makes a path independent of where the server was started.
 func absolute(path string) string {
 	if path == "" {
@@ -110,6 +120,9 @@ Examples:
 
 // Run makes the connection.
 func (c connectCloudCmd) Run(s *session) error {
+	if err := checkName(c.Name); err != nil {
+		return err
+	}
 	creds, err := allFlags(c.consumerFlags, c.tokenFlag, passwordFlags{}).read(s, "", "cloud")
 	if err != nil {
 		return err

@@ -35,6 +35,9 @@ Examples:
 
 // Run makes the connection.
 func (c connectDataCenterCmd) Run(s *session) error {
+	if err := checkName(c.Name); err != nil {
+		return err
+	}
 	projects := split(c.Project)
 	if c.Project != "" && len(projects) == 0 {
 		return fault.New(fault.Usage, "--project names no project").With("give keys such as ENG, or leave it out for the whole instance")
