@@ -68,6 +68,9 @@ func (d *dataCenter) inGroup(u *user, group string) bool {
 			return said
 		}
 	}
+	if slices.Contains(d.world.lost[nil], group) {
+		return false // a new one of an old name
+	}
 	r := derive(d.world.seed, streamUser, uint64(u.number), 2*dcPlace)
 	developer, releaser, partner := r.chance(0.7), r.chance(0.1), r.chance(0.05)
 	switch group {

@@ -25,7 +25,8 @@ type webhook struct {
 	insured            bool // TLS certificates are verified
 }
 
-// equip gives a repository the hook of a build server, as instances in use have them.
+// equip gives a repository the hook of a build server, as instances in use have them: with something secret in its
+// address, a secret for signatures, and with some a password.
 func (d *dataCenter) equip(r *repo, g *random) {
 	d.lastHook++
 	secret := g.uuid()
@@ -33,6 +34,10 @@ func (d *dataCenter) equip(r *repo, g *random) {
 		id: d.lastHook, name: "Jenkins", created: r.created, updated: r.created + day, events: []string{"repo:refs_changed", "pr:opened"},
 		url: "https://ci.acme.example/hook?token=" + string(secret.appendBare(nil)[:8]), active: true, secret: string(secret.appendBare(nil)[9:23]), insured: true,
 	})
+	if d.lastHook%2 == 0 {
+		h := r.hooks[len(r.hooks)-1]
+		h.username, h.password = "bitbucket", string(secret.appendBare(nil)[24:])
+	}
 }
 
 func (c *call) dcHook(h *webhook) {

@@ -61,6 +61,19 @@
 //	/sandbox/delete/user        {"user"}
 //	/sandbox/member/add         {"workspace", "user", "admin"}
 //	/sandbox/member/remove      {"workspace", "user"}
+//	/sandbox/grant              GrantSpec; without a permission the grant is taken away
+//	/sandbox/group/create       GroupSpec; answers {"slug": …}
+//	/sandbox/group/delete       {"workspace", "group"}
+//	/sandbox/group/add-member   {"workspace", "group", "user"}; also remove-member
+//	/sandbox/restriction/set    RestrictionSpec; answers {"id": n}
+//	/sandbox/restriction/delete Place with "id"
+//	/sandbox/reviewers/set      ReviewersSpec
+//	/sandbox/hook/add           HookSpec; answers {"id": …}
+//	/sandbox/hook/delete        Place with "id"
+//	/sandbox/key/add            KeySpec; answers {"id": n}
+//	/sandbox/key/delete         Place with "id"
+//	/sandbox/environment/add    {"repository", "name", "kind"}; answers {"uuid": …}
+//	/sandbox/environment/delete {"repository", "id"}
 //	/sandbox/credential/add     Credential
 //	/sandbox/credential/edit    {"name", …}: the keys of Credential to change
 //	/sandbox/credential/expire-tokens {"name"}: the OAuth tokens given to a consumer expire now
@@ -72,7 +85,8 @@
 //
 // What happens on Data Center is below /sandbox/dc/. Repositories are written "KEY/slug" or "~user/slug", users as the
 // name to sign in with or the e-mail address. push, open, approve, unapprove, merge, decline, update and
-// delete/pull-request are as above; needs-work is the opposite of approve.
+// delete/pull-request are as above, and so are grant, group/…, restriction/…, reviewers/set, hook/… and key/…;
+// needs-work is the opposite of approve.
 //
 //	/sandbox/dc/create/project     DCProjectSpec; answers {"id": n}
 //	/sandbox/dc/delete/project     {"project"}
@@ -83,6 +97,7 @@
 //	/sandbox/dc/delete/repository  {"repository"}
 //	/sandbox/dc/create/user        {"user", "name", "email"}; answers {"id": n}
 //	/sandbox/dc/delete/user        {"user"}
+//	/sandbox/dc/default-permission {"project", "permission"}: READ, WRITE, ADMIN or none
 //	/sandbox/dc/solve-captcha      {"user"}
 //	/sandbox/dc/credential/add     DCCredential
 //	/sandbox/dc/credential/edit    {"name", …}: the keys of DCCredential to change

@@ -121,6 +121,9 @@ func (ws *workspace) in(s *settings, t team, m member) bool {
 	if said, ok := s.joined[t.slug][m.user]; ok {
 		return said
 	}
+	if slices.Contains(ws.world.lost[ws], t.slug) {
+		return false // a new one of an old name
+	}
 	r := derive(ws.world.seed, streamSettings, uint64(m.user.index), uint64(ws.id[0])<<8|uint64(ws.id[1]))
 	releaser, partner := r.chance(0.15), r.chance(0.1)
 	switch t.slug {

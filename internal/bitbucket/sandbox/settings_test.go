@@ -203,6 +203,48 @@ func TestSettingsAreForAdministrators(t *testing.T) {
 	}
 }
 
+// TestSettingsFollowFromTheSeed reads the same settings of two sandboxes, of which one has seen changes elsewhere.
+func TestSettingsFollowFromTheSeed(t *testing.T) {
+	options := func(seed uint64) sandbox.Options {
+		return sandbox.Options{Seed: seed, Repositories: 12, PullRequests: 30, Users: 20, PublicURL: "https://bitbucket.example"}
+	}
+	_, a := start(t, options(7))
+	changed, b := start(t, options(7))
+	_, c := start(t, options(8))
+	repos := fullNames(t, a, "/2.0/repositories/acme?pagelen=100")
+	if _, err := changed.CreateUser("One More", "more@acme.example"); err != nil {
+		t.Fatal(err)
+	}
+	if err := changed.Grant(sandbox.GrantSpec{Place: sandbox.Place{Repository: repos[0]}, User: "more@acme.example", Permission: "admin"}); err != nil {
+		t.Fatal(err)
+	}
+	read := func(base, path string) string {
+		_, body := get(t, asConsumer(t, base), base+path)
+		return string(body)
+	}
+	for _, name := range repos[1:] {
+		for _, list := range []string{"/permissions-config/users", "/permissions-config/groups", "/branch-restrictions", "/hooks", "/deploy-keys", "/environments"} {
+			path := "/2.0/repositories/" + name + list
+			if x, y := read(a, path), read(b, path); x != y {
+				t.Errorf("%s differs:\n%.300s\n%.300s", path, x, y)
+			}
+		}
+	}
+	if x, y := read(a, "/2.0/workspaces/acme/hooks"), read(c, "/2.0/workspaces/acme/hooks"); x == y {
+		t.Error("another seed gives the same hooks")
+	}
+}
+
+// fullNames returns the full names of the first page of repositories; its links lead elsewhere.
+func fullNames(t testing.TB, base, path string) []string {
+	t.Helper()
+	var names []string
+	for _, r := range want(t, 200, base+path)["values"].([]any) {
+		names = append(names, at(r, "full_name").(string))
+	}
+	return names
+}
+
 func TestHooksComeAndGo(t *testing.T) {
 	doc := openapitest.Load(t, "cloud.openapi.json")
 	_, base := start(t, sandbox.Options{Repositories: 12, PullRequests: 30, Users: 20})
