@@ -69,7 +69,7 @@ func (f figures) print() {
 	row := func(name, figure, beside string) { fmt.Fprintf(table, "  %s\t%s\t%s\n", name, figure, beside) }
 	row("calls", fmt.Sprint(f.calls), fmt.Sprintf("%s by consumer", strings.Trim(fmt.Sprint(f.byConsumer), "[]")))
 	row("refused with 429", fmt.Sprint(f.refused), "")
-	row("hours taken", fmt.Sprintf("%.2f", f.hours), fmt.Sprintf("of which %.1f s on this machine's clock", f.real.Seconds()))
+	row("hours taken", fmt.Sprintf("%.2f", f.hours), fmt.Sprintf("of which %.1f s on this machine's clock", f.took.Seconds()))
 	for _, share := range []float64{1, bitbucket.DefaultShare} {
 		ideal, soonest := f.ideal(share), f.soonest(share)
 		row(fmt.Sprintf("ideal at %.0f %%: calls / sum of allowances", 100*share), fmt.Sprintf("%.2f", ideal),

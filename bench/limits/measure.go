@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -28,7 +29,7 @@ type figures struct {
 	refused    int
 	byConsumer []int
 	hours      float64
-	real       time.Duration
+	took       time.Duration // on the machine's clock
 }
 
 // ideal is how many hours the calls take when a share of all allowances is spent evenly.
@@ -44,8 +45,8 @@ func (f figures) soonest(share float64) float64 {
 }
 
 // measure reads everything once.
-func (w workspace) measure(ctx context.Context, consumers int, stated bool) (figures, error) {
-	f := figures{workspace: w, consumers: consumers, stated: stated}
+func (w workspace) measure(ctx context.Context, consumers int, stated bool) (f figures, err error) {
+	f = figures{workspace: w, consumers: consumers, stated: stated}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	clock := rig.NewClock(ctx)
@@ -59,7 +60,7 @@ func (w workspace) measure(ctx context.Context, consumers int, stated bool) (fig
 	if err != nil {
 		return f, err
 	}
-	defer r.Close()
+	defer func() { err = errors.Join(err, r.Close()) }()
 	var credentials []store.Credential
 	for i := range consumers {
 		n := ""
@@ -86,7 +87,7 @@ func (w workspace) measure(ctx context.Context, consumers int, stated bool) (fig
 		}
 		return sync.Cloud(c, nil, clock.Now), nil
 	})
-	began, real := clock.Now(), time.Now()
+	began, started := clock.Now(), time.Now()
 	sum, err := engine.Run(ctx, "bench", sync.RunOptions{Drain: true}, nil)
 	if err != nil {
 		return f, err
@@ -94,7 +95,7 @@ func (w workspace) measure(ctx context.Context, consumers int, stated bool) (fig
 	if sum.Status != "complete" {
 		return f, fmt.Errorf("the run is %q, so its figures mean nothing", sum.Status)
 	}
-	f.hours, f.real = clock.Now().Sub(began).Hours(), time.Since(real)
+	f.hours, f.took = clock.Now().Sub(began).Hours(), time.Since(started)
 	stats := r.Sandbox.Stats().Requests
 	f.calls, f.refused = stats.Total-stats.Limited, stats.Limited
 	for _, k := range credentials {

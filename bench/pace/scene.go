@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -88,7 +89,7 @@ const (
 const instance = "bench"
 
 // measure lets two engines read one instance, each with a credential of its own, until the scene is over.
-func (s scene) measure(ctx context.Context, seed uint64, pace bitbucket.Throttle) (record, error) {
+func (s scene) measure(ctx context.Context, seed uint64, pace bitbucket.Throttle) (seen record, err error) {
 	w := &watch{scene: s, started: make(chan struct{})}
 	r, err := rig.New(ctx, rig.Options{
 		Now: time.Now, Gate: w.gate, Sandbox: sandbox.Options{Seed: seed, Repositories: repositories, PullRequests: pullRequests},
@@ -96,7 +97,7 @@ func (s scene) measure(ctx context.Context, seed uint64, pace bitbucket.Throttle
 	if err != nil {
 		return record{}, err
 	}
-	defer r.Close()
+	defer func() { err = errors.Join(err, r.Close()) }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)

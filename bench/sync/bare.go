@@ -17,8 +17,12 @@ import (
 // transaction, each with the column that names the entity a row belongs to.
 func copied() []source {
 	return []source{
-		{table: "entity", owner: "id"}, {table: "raw", owner: "entity_id"}, {table: "presence", owner: "entity_id"},
-		{table: "rel", owner: "owner"}, {table: "rel_presence", owner: "owner"}, {table: "change", owner: "entity_id"},
+		{table: "entity", owner: "id"},
+		{table: "raw", owner: "entity_id"},
+		{table: "presence", owner: "entity_id"},
+		{table: "rel", owner: "owner"},
+		{table: "rel_presence", owner: "owner"},
+		{table: "change", owner: "entity_id"},
 	}
 }
 
@@ -139,11 +143,15 @@ type source struct {
 }
 
 func (s *source) open(ctx context.Context, db *sql.DB) error {
-	var err error
-	if s.rows, err = db.QueryContext(ctx, "SELECT "+s.owner+", * FROM "+s.table+" ORDER BY 1"); err != nil {
+	rows, err := db.QueryContext(ctx, "SELECT "+s.owner+", * FROM "+s.table+" ORDER BY 1")
+	if err != nil {
 		return err
 	}
-	columns, err := s.rows.Columns()
+	s.rows = rows
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	columns, err := rows.Columns()
 	if err != nil {
 		return err
 	}
@@ -208,20 +216,26 @@ func insertRows(ctx context.Context, target *sql.DB, sources []source) (err erro
 		if len(sources[i].taken) == 0 {
 			continue
 		}
-		statement, err := tx.PrepareContext(ctx, sources[i].insert)
-		if err != nil {
-			return err
-		}
-		for _, row := range sources[i].taken {
-			if _, err := statement.ExecContext(ctx, row...); err != nil {
-				return errors.Join(err, statement.Close())
-			}
-		}
-		if err := statement.Close(); err != nil {
+		if err := sources[i].insertTaken(ctx, tx); err != nil {
 			return err
 		}
 	}
 	return tx.Commit()
+}
+
+// insertTaken writes what was taken of one table by a prepared insert.
+func (s *source) insertTaken(ctx context.Context, tx *sql.Tx) (err error) {
+	statement, err := tx.PrepareContext(ctx, s.insert)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, statement.Close()) }()
+	for _, row := range s.taken {
+		if _, err := statement.ExecContext(ctx, row...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // written is what a sync left in the database.

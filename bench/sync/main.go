@@ -134,13 +134,13 @@ func courses(o options) []course {
 	var all []course
 	for _, p := range o.products {
 		for _, scale := range scales {
-			c := course{options: o, product: p, size: size{o.repositories * scale, o.pullRequests * scale}, consumers: 1, again: true}
+			c := course{options: o, product: p, size: size{o.repositories * scale, o.pullRequests * scale}, consumers: 1}
 			raw := c
-			raw.bare = true
+			raw.bare, raw.again = true, true
 			all = append(all, raw)
 			for _, n := range o.consumers {
 				slow := c
-				slow.latency, slow.consumers, slow.again = o.latency, n, n == o.consumers[0]
+				slow.latency, slow.consumers = o.latency, n
 				all = append(all, slow)
 			}
 		}
