@@ -29,7 +29,7 @@ func run(args []string) int {
 		os.Exit(1)
 	}()
 	return cli.Run(ctx, args, cli.Environment{
-		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Lookup: os.LookupEnv, Now: time.Now,
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Lookup: os.LookupEnv, Now: time.Now, Program: os.Args[0],
 		Terminal: term.IsTerminal(int(os.Stderr.Fd())) && term.IsTerminal(int(os.Stdin.Fd())),
 		Width: func() int {
 			w, _, err := term.GetSize(int(os.Stderr.Fd()))

@@ -39,6 +39,8 @@ type Environment struct {
 	// Prompt asks for a secret without showing it; it may be nil without a terminal.
 	Prompt func(label string) (string, error)
 	Now    func() time.Time
+	// Program is how this program was called, for commands that can be copied; windlass where empty.
+	Program string
 }
 
 // globals are the flags of every command. Their names and texts come from the table in package config.

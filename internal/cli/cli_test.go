@@ -220,6 +220,17 @@ func TestCSVIsHarmless(t *testing.T) {
 	}
 }
 
+func TestTablesLineUpInEveryScript(t *testing.T) {
+	var b strings.Builder
+	if err := printTable(&b, []string{"name", "n"}, [][]string{{"在庫 Audit", "1"}, {"Zoe\u0308", "2"}, {"", "3"}}); err != nil {
+		t.Fatal(err)
+	}
+	want := "NAME        N\n在庫 Audit  1\nZoe\u0308         2\n            3\n"
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+}
+
 func TestTablesKeepControlCharactersOut(t *testing.T) {
 	d := newDesk("")
 	if err := printTable(d.Out, []string{"title"}, [][]string{{"a\x1b[2Jb\nc\u202ed"}}); err != nil {

@@ -167,19 +167,19 @@ func demoQuestions() []question {
 
 func (demoCmd) farewell(s *session, url, dir string) {
 	fmt.Fprintf(s.Out, `
-Windlass is running at %s until Ctrl-C. In another terminal:
+Windlass is running at %[1]s until Ctrl-C. In another terminal:
 
-  windlass --data-dir %s query 'FIND bitbucket_repo'
-  windlass --data-dir %s runs
+  %[2]s --data-dir %[3]s query 'FIND bitbucket_repo'
+  %[2]s --data-dir %[3]s runs
 
 For your own Bitbucket (an OAuth consumer with the permissions to read account, projects, repositories and pull requests,
 or an HTTP access token with the permission to read projects and repositories):
 
-  windlass connect cloud NAME --workspace WORKSPACE --client-key KEY     (asks for the secret)
-  windlass connect datacenter NAME --url URL --token -                   (reads the token)
-  windlass sync NAME
-  windlass serve
-`, url, dir, dir)
+  %[2]s connect cloud NAME --workspace WORKSPACE --client-key KEY     (asks for the secret)
+  %[2]s connect datacenter NAME --url URL --token -                   (reads the token)
+  %[2]s sync NAME
+  %[2]s serve
+`, url, orElse(s.Program, "windlass"), dir)
 }
 
 // demoPlace is where a demo keeps its things.

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
 )
@@ -48,13 +47,18 @@ func printJSON(w io.Writer, v any) error {
 }
 
 func printTable(w io.Writer, header []string, rows [][]string) error {
-	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	var lines [][]string
+	var widths []int
 	line := func(cells []string) {
 		clean := make([]string, len(cells))
 		for i, c := range cells {
 			clean[i] = printable(c)
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], columns(clean[i]))
 		}
-		fmt.Fprintln(t, strings.TrimRight(strings.Join(clean, "\t"), " "))
+		lines = append(lines, clean)
 	}
 	if header != nil {
 		upper := make([]string, len(header))
@@ -66,7 +70,35 @@ func printTable(w io.Writer, header []string, rows [][]string) error {
 	for _, r := range rows {
 		line(r)
 	}
-	return t.Flush()
+	var b strings.Builder
+	for _, cells := range lines {
+		for i, c := range cells {
+			b.WriteString(c)
+			if i < len(cells)-1 {
+				b.WriteString(strings.Repeat(" ", widths[i]-columns(c)+2))
+			}
+		}
+		b.WriteByte('\n')
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// columns is how many columns of a terminal a text takes: two for what East Asian scripts and emoji draw wide, none for
+// marks that are drawn over the letter before them.
+func columns(s string) int {
+	n := 0
+	for _, r := range s {
+		switch {
+		case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
+		case unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul),
+			r >= 0x3000 && r <= 0x303e, r >= 0xff01 && r <= 0xff60, r >= 0x1f300 && r <= 0x1faff:
+			n += 2
+		default:
+			n++
+		}
+	}
+	return n
 }
 
 // printable keeps control characters of foreign text (titles, names) from reaching a terminal.
