@@ -156,6 +156,28 @@ func TestAccessTokensReadNoPermissions(t *testing.T) {
 	}
 }
 
+// TestATokenOfAProjectReadsNoSettingsElsewhere asks with a token of one project for a public repository of another one.
+func TestATokenOfAProjectReadsNoSettingsElsewhere(t *testing.T) {
+	s, base := start(t, sandbox.Options{Repositories: 12, PullRequests: 30, Users: 20})
+	var keys []string
+	for _, p := range walk(t, base+"/2.0/workspaces/acme/projects") {
+		keys = append(keys, p["key"].(string))
+	}
+	if err := s.AddCredential(sandbox.Credential{Kind: sandbox.AccessToken, Name: "p", Secret: "p", Scopes: sandbox.EveryScope(), Projects: []string{"acme/" + keys[0]}}); err != nil {
+		t.Fatal(err)
+	}
+	for key, status := range map[string]int{keys[0]: http.StatusOK, keys[1]: http.StatusForbidden} {
+		if _, err := s.CreateRepository(sandbox.RepositorySpec{Workspace: "acme", Project: key, Name: "open " + key, Public: true}); err != nil {
+			t.Fatal(err)
+		}
+		for _, list := range []string{"/branch-restrictions", "/hooks", "/deploy-keys"} {
+			if resp, body := get(t, "p", base+"/2.0/repositories/acme/open-"+strings.ToLower(key)+list); resp.StatusCode != status {
+				t.Errorf("%s of %s: %s, want %d: %.200s", list, key, resp.Status, status, body)
+			}
+		}
+	}
+}
+
 // TestSettingsAreForAdministrators reads with API tokens of a member and of an administrator.
 func TestSettingsAreForAdministrators(t *testing.T) {
 	s, base := start(t, sandbox.Options{Repositories: 12, PullRequests: 30, Users: 20})
