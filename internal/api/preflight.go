@@ -84,7 +84,7 @@ func (s *Server) advise(ctx context.Context, conn store.Connection, credentials 
 		}
 	} else {
 		if kinds[bitbucket.Token] > 0 {
-			add("A token ends with its user: best is one of a user for services, with read permission on projects and repositories.")
+			add("A token of a user ends with that user: best is one of a user for services, with read permission on projects and repositories.")
 		}
 		if kinds[bitbucket.Basic] > 0 {
 			add("A password does everything its user may. A token with read permission is enough for what is read today: windlass connection credential add " + conn.Name + " --token @FILE")
