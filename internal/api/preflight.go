@@ -53,12 +53,17 @@ func pace(conn store.Connection, principals int) (perHour int, perSecond float64
 		}
 		return max(1, int(perSecond*3600)), perSecond
 	}
-	stated, err := strconv.Atoi(conn.Settings["allowance"])
-	if err != nil {
-		stated = 0
-	}
-	one := float64(cloud.Allowances("", stated)[""]) * bitbucket.DefaultShare // more where the vendor names a larger allowance in its answers
+	one := float64(cloud.Allowances("", stated(conn))[""]) * bitbucket.DefaultShare // more where the vendor names a larger allowance in its answers
 	return int(one) * max(1, principals), 0
+}
+
+// stated is the allowance that the connection's owner has stated, or 0.
+func stated(conn store.Connection) int {
+	n, err := strconv.Atoi(conn.Settings["allowance"])
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 func hours(calls, perHour int) float64 {
@@ -73,6 +78,9 @@ func (s *Server) advise(ctx context.Context, conn store.Connection, credentials 
 	}
 	add := func(text string) { check.Advice = append(check.Advice, text) }
 	if conn.Product == string(bitbucket.Cloud) {
+		if cloud.Allowances(conn.Settings["api-url"], stated(conn))[""] == bitbucket.Unpublished {
+			add("This address is not Bitbucket's own and publishes no limit: it is asked until it refuses, and the hours above are those that Bitbucket's own limit would take. The option allowance states another.")
+		}
 		if kinds[bitbucket.OAuth] > 0 {
 			add("An OAuth consumer must be private and have a callback URL (any will do). Keep it for Windlass alone: Bitbucket counts 1,000 calls an hour per consumer, whoever makes them.")
 		}

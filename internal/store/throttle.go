@@ -43,9 +43,13 @@ func (st *throttleState) levelNow(now time.Time) int64 {
 	return min(st.level+int64(max(calm, 0)/recoverIn)*recovery, fullLevel)
 }
 
+// arrival is by how much calls may come closer to one another on their way, so that an instance counts no more of them
+// within a second than it should.
+const arrival = 50 * time.Millisecond
+
 // interval is how far apart calls begin.
 func (st *throttleState) interval(now time.Time, p Pace) time.Duration {
-	return time.Duration(float64(time.Second) / p.PerSecond * fullLevel / float64(st.levelNow(now)))
+	return time.Duration(float64(time.Second+arrival) / p.PerSecond * fullLevel / float64(st.levelNow(now)))
 }
 
 // take gives a ticket while fewer calls are out than may be.

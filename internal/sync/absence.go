@@ -78,7 +78,7 @@ func (p *pass) settleAbsence(ctx context.Context, a absence, entry *store.Ledger
 		return nil
 	}
 	p.progress(Event{Phase: "absences", Scope: a.scope.Title, Total: len(open), Calls: p.reader.Calls()})
-	if held := p.toHold(open, a.size); held != "" {
+	if held := p.toHold(open, a.size, proof); held != "" {
 		keys := make([]string, len(open))
 		for i, r := range open {
 			keys[i] = r.Key
@@ -135,7 +135,7 @@ func (p *pass) withdrawOutside(ctx context.Context, a absence, open []store.Enti
 }
 
 // toHold says why the closings must wait for a person, or "".
-func (p *pass) toHold(open []store.EntityRow, size int) string {
+func (p *pass) toHold(open []store.EntityRow, size int, proof proof) string {
 	if p.opts.ConfirmDeletes == "all" {
 		return ""
 	}
@@ -149,6 +149,8 @@ func (p *pass) toHold(open []store.EntityRow, size int) string {
 	switch {
 	case unconfirmed == 0:
 		return ""
+	case proof == narrower:
+		return fmt.Sprintf("%d members were only seen by credentials that have been removed", len(open))
 	case len(open) > limit:
 		return fmt.Sprintf("%d of %d members are missing, more than %d", len(open), size, limit)
 	case size > emptyFloor && len(open) == size:

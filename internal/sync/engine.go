@@ -272,6 +272,9 @@ func (p *pass) finish(ctx context.Context, cause error) (Summary, error) {
 	}
 	if cause != nil {
 		p.run.Error = cause.Error()
+		if e, ok := errors.AsType[*fault.Error](cause); ok && fault.Is(cause, fault.Canceled) {
+			p.run.Error = (&fault.Error{Message: e.Message, Remedy: e.Remedy}).Error() // without the statement it stood in
+		}
 	}
 	ended := p.Now()
 	p.run.EndedAt = &ended

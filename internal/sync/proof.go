@@ -50,23 +50,25 @@ func (p *pass) proof(a absence) (proof, string) {
 		return full, "a credential of the connection, which may see more, is not accepted: " + why
 	}
 	left, by := p.reader.Principals(), strings.ReplaceAll(a.by, together, ", ")
-	removed := len(a.scope.Provers) > 0
+	for principal, trouble := range left {
+		if trouble != nil {
+			return full, fmt.Sprintf("%s, which read this listing, may see less than %s, which cannot be asked: %s", by, principal, trouble)
+		}
+	}
+	removed := len(a.scope.Provers) > 0 // the credentials of every prover
 	for _, prover := range a.scope.Provers {
+		intact := true
 		for principal := range strings.SplitSeq(prover, together) {
 			_, here := left[principal]
-			removed = removed && !here
+			intact = intact && here
 		}
+		removed = removed && !intact
 	}
 	switch {
 	case removed:
 		return narrower, ""
 	case !a.listing.Direct:
 		return full, fmt.Sprintf("they were seen by other credentials than %s, which read this listing and may see less", by)
-	}
-	for principal, trouble := range left {
-		if trouble != nil {
-			return full, fmt.Sprintf("%s, which read this listing, may see less than %s, which cannot be asked: %s", by, principal, trouble)
-		}
 	}
 	return full, "" // all are asked about each of them
 }

@@ -98,8 +98,8 @@ func TestARevokedCredentialDeletesNothing(t *testing.T) {
 	})
 }
 
-// TestARemovedCredentialHides: once its owner has removed the credential that saw them, objects are no longer visible;
-// nobody knows that they were deleted.
+// TestARemovedCredentialHides: once its owner has removed the credential that saw them, objects are no longer visible,
+// which a person confirms; nobody knows that they were deleted.
 func TestARemovedCredentialHides(t *testing.T) {
 	each(t, small(), func(t *testing.T, f *fixture) {
 		conn, err := f.store.Connection(t.Context(), "acme")
@@ -112,7 +112,11 @@ func TestARemovedCredentialHides(t *testing.T) {
 		credentials, err := f.store.Credentials(t.Context(), conn.ID)
 		f.must(err)
 		f.must(f.store.RemoveCredential(t.Context(), conn.ID, credentials[0].ID))
-		s := f.run(t, sync.RunOptions{ConfirmDeletes: "all"})
+		s := f.run(t, sync.RunOptions{})
+		if s.Changes.Deleted != 0 || s.Hidden != 0 || s.Held == 0 {
+			t.Errorf("%d deleted, %d hidden, %d held before anybody said so; want none but the last", s.Changes.Deleted, s.Hidden, s.Held)
+		}
+		s = f.run(t, sync.RunOptions{ConfirmDeletes: "all"})
 		if s.Changes.Deleted != 0 || s.Hidden == 0 {
 			t.Errorf("%d deleted, %d hidden; want none and some", s.Changes.Deleted, s.Hidden)
 		}
