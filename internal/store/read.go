@@ -145,9 +145,13 @@ func (s *Store) CountByType(ctx context.Context, connection *int64) (map[string]
 	query, args := `SELECT kind, count(*) FROM entity GROUP BY kind`, []any(nil)
 	if connection != nil {
 		args = append(args, *connection)
-		query = `SELECT kind, count(*) FROM (
-			SELECT kind, id FROM entity WHERE scope IN (SELECT id FROM scope WHERE connection_id = $1)
-			UNION SELECT e.kind, e.id FROM presence p JOIN entity e ON e.id = p.entity_id WHERE p.scope IN (SELECT id FROM scope WHERE connection_id = $1)
+		// Entities whose first presence is the connection's, and those of which it has a further one alone. A UNION would
+		// sort all of them.
+		query = `SELECT kind, sum(n) FROM (
+			SELECT kind, count(*) AS n FROM entity WHERE scope IN (SELECT id FROM scope WHERE connection_id = $1) GROUP BY kind
+			UNION ALL SELECT e.kind, count(DISTINCT e.id) AS n FROM presence p JOIN entity e ON e.id = p.entity_id
+			WHERE p.scope IN (SELECT id FROM scope WHERE connection_id = $1) AND e.scope NOT IN (SELECT id FROM scope WHERE connection_id = $1)
+			GROUP BY e.kind
 		) AS seen GROUP BY kind`
 	}
 	return s.countKinds(ctx, query, args...)

@@ -243,9 +243,11 @@ func (p *pass) cause() graph.Cause {
 
 // finish writes the end of the run, whatever ended it, and builds the summary.
 func (p *pass) finish(ctx context.Context, cause error) (Summary, error) {
-	// The last words are written even when the run was cancelled.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
+	if ctx.Err() != nil { // the last words are written even when the run was cancelled
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+		defer cancel()
+	}
 	defer p.reader.Close()
 
 	sum, err := p.summary(ctx)

@@ -479,7 +479,7 @@ func TestBacklogDoesWithoutWhatWasRefused(t *testing.T) {
 		}
 		runs, err := f.store.Runs(t.Context(), store.RunFilter{Limit: 1})
 		f.must(err)
-		if len(runs) != 1 || !strings.Contains(string(runs[0].Summary), "a credential was not used: dead") {
+		if len(runs) != 1 || !strings.Contains(runs[0].Summary, "a credential was not used: dead") {
 			t.Errorf("the summary does not say it: %+v", runs)
 		}
 		f.equal()

@@ -59,7 +59,6 @@ type accessKey struct {
 	text  string // algorithm and key, without the comment
 	added int64
 	used  int64 // zero: never
-	by    *user
 	write bool
 }
 

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -49,7 +50,7 @@ func (c *call) getEffectiveReviewers() *failure {
 	all := reviewersOf(r.settings(), "repository")
 	if r.project != nil {
 		for _, x := range reviewersOf(r.project.settings(), "project") {
-			if !contains(r.settings().reviewers, x.user) {
+			if !slices.Contains(r.settings().reviewers, x.user) {
 				all = append(all, x)
 			}
 		}

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"slices"
 	"strconv"
 )
 
@@ -80,7 +81,7 @@ func (r *repo) derive() *settings {
 	}
 	if g.chance(0.5) {
 		for _, at := range r.team[:min(1+g.intn(3), len(r.team))] {
-			if u := w.someUser(at); u != nil && !contains(s.reviewers, u) {
+			if u := w.someUser(at); u != nil && !slices.Contains(s.reviewers, u) {
 				s.reviewers = append(s.reviewers, u)
 			}
 		}
@@ -108,15 +109,6 @@ func (r *repo) derive() *settings {
 	return s
 }
 
-func contains(all []*user, u *user) bool {
-	for _, x := range all {
-		if x == u {
-			return true
-		}
-	}
-	return false
-}
-
 // protect makes the restrictions of a repository. Some name a user who is no member of the workspace, as happens where
 // people leave.
 func (r *repo) protect(g *random, first int64) []*restriction {
@@ -138,7 +130,7 @@ func (r *repo) protect(g *random, first int64) []*restriction {
 		}
 	}
 	if g.chance(0.3) {
-		if u := r.ws.world.someUser(3); u != nil && !contains(users, u) {
+		if u := r.ws.world.someUser(3); u != nil && !slices.Contains(users, u) {
 			users = append(users, u)
 		}
 	}

@@ -73,6 +73,7 @@ func (c *call) getRestriction() *failure {
 // getBranchingModel is the model that a repository uses: development is the main branch, and releases have a branch
 // where the restrictions speak of one.
 func (c *call) getBranchingModel() *failure { return c.branchingModel("branching_model") }
+
 func (c *call) getEffectiveBranchingModel() *failure {
 	return c.branchingModel("effective_repo_branching_model")
 }
