@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/windlass-hq/windlass/internal/bitbucket/sandbox"
 )
 
@@ -145,22 +143,4 @@ func parse(t testing.TB, body string) object {
 		t.Fatalf("%v in %.200s", err, body)
 	}
 	return o
-}
-
-func TestFaultsOnACommandLine(t *testing.T) {
-	got, err := sandbox.ParseFaults("503,path=/2.0/user,count=3; slow,delay=2s,skip=10;429,retry_after=7;odd,variant=no-id")
-	want := []sandbox.Fault{
-		{Kind: sandbox.FaultStatus, Status: 503, Path: "/2.0/user", Count: 3},
-		{Kind: sandbox.FaultSlow, Delay: 2 * time.Second, Skip: 10},
-		{Kind: sandbox.FaultLimited, RetryAfter: "7"},
-		{Kind: sandbox.FaultOdd, Variant: "no-id"},
-	}
-	if diff := cmp.Diff(want, got); err != nil || diff != "" {
-		t.Errorf("error %v, difference\n%s", err, diff)
-	}
-	for _, bad := range []string{"nonsense", "slow,delay=2", "odd", "503,cuont=3", "status,count=x"} {
-		if _, err := sandbox.ParseFaults(bad); err == nil {
-			t.Errorf("%q was taken", bad)
-		}
-	}
 }
