@@ -53,17 +53,8 @@ func pace(conn store.Connection, principals int) (perHour int, perSecond float64
 		}
 		return max(1, int(perSecond*3600)), perSecond
 	}
-	one := float64(cloud.Allowances("", stated(conn))[""]) * bitbucket.DefaultShare // more where the vendor names a larger allowance in its answers
+	one := float64(cloud.Allowances("", cloud.Stated(conn.Settings["allowance"]))[""]) * bitbucket.DefaultShare // more where the vendor names a larger allowance in its answers
 	return int(one) * max(1, principals), 0
-}
-
-// stated is the allowance that the connection's owner has stated, or 0.
-func stated(conn store.Connection) int {
-	n, err := strconv.Atoi(conn.Settings["allowance"])
-	if err != nil {
-		return 0
-	}
-	return n
 }
 
 func hours(calls, perHour int) float64 {
@@ -78,7 +69,7 @@ func (s *Server) advise(ctx context.Context, conn store.Connection, credentials 
 	}
 	add := func(text string) { check.Advice = append(check.Advice, text) }
 	if conn.Product == string(bitbucket.Cloud) {
-		if cloud.Allowances(conn.Settings["api-url"], stated(conn))[""] == bitbucket.Unpublished {
+		if cloud.Allowances(conn.Settings["api-url"], cloud.Stated(conn.Settings["allowance"]))[""] == bitbucket.Unpublished {
 			add("This address is not Bitbucket's own and publishes no limit: it is asked until it refuses, and the hours above are those that Bitbucket's own limit would take. The option allowance states another.")
 		}
 		if kinds[bitbucket.OAuth] > 0 {

@@ -49,7 +49,7 @@ func (a *App) budgets(ctx context.Context, conn store.Connection, credentials []
 	if err != nil {
 		return nil, err
 	}
-	allowances := cloud.Allowances(conn.Settings["api-url"], stated(conn))
+	allowances := cloud.Allowances(conn.Settings["api-url"], cloud.Stated(conn.Settings["allowance"]))
 	var out []bitbucket.Budget
 	for _, p := range names {
 		cred := byPrincipal[p]

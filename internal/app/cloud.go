@@ -2,7 +2,6 @@ package app
 
 import (
 	"net/http"
-	"strconv"
 
 	"github.com/windlass-hq/windlass/internal/bitbucket"
 	"github.com/windlass-hq/windlass/internal/bitbucket/cloud"
@@ -17,19 +16,10 @@ func (a *App) openCloud(conn store.Connection, credentials []bitbucket.Credentia
 	return cloud.New(cloud.Options{
 		APIURL: conn.Settings["api-url"], SiteURL: conn.Settings["site-url"], Credentials: credentials, Connection: conn.Name,
 		HTTP: &http.Client{Transport: transport}, Now: a.Now, Version: Version().Version, NoWait: w.noWait, OnWait: w.onWait,
-		Spending: a.store, Allowance: stated(conn), Interactive: w.interactive,
+		Spending: a.store, Allowance: cloud.Stated(conn.Settings["allowance"]), Interactive: w.interactive,
 		AllowHTTP: conn.Settings["allow-http"] == "true", NoPullRequests: conn.Settings["pull-requests"] == "false",
 	})
 }
 
 // workspaces are those that the connection names; none means all that its credentials reach.
 func workspaces(conn store.Connection) []string { return split(conn.Settings["workspaces"]) }
-
-// stated is the allowance that the connection's owner has stated, or 0.
-func stated(conn store.Connection) int {
-	n, err := strconv.Atoi(conn.Settings["allowance"])
-	if err != nil {
-		return 0
-	}
-	return n
-}

@@ -2,8 +2,6 @@ package bitbucket
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"slices"
 
 	"github.com/windlass-hq/windlass/internal/fault"
@@ -84,59 +82,4 @@ func (p *pool) join(ctx context.Context, pr *principal, name string) error {
 		}
 	}
 	return nil
-}
-
-// Sight is what a principal was found to see of one place, such as the repositories of a workspace or the projects of
-// an instance. Two sights of the same size need not be the same.
-type Sight struct {
-	Digest string // of the keys
-	keys   []string
-}
-
-// NewSight returns the sight of things by their graph keys, in any order.
-func NewSight(keys []string) Sight {
-	keys = slices.Clone(keys)
-	slices.Sort(keys)
-	keys = slices.Compact(keys)
-	sum := sha256.New()
-	for _, k := range keys {
-		sum.Write([]byte(k + "\n"))
-	}
-	return Sight{Digest: hex.EncodeToString(sum.Sum(nil)[:12]), keys: keys}
-}
-
-// Count returns how many things are seen.
-func (s Sight) Count() int { return len(s.keys) }
-
-// Sees reports whether a thing is seen.
-func (s Sight) Sees(key string) bool {
-	_, ok := slices.BinarySearch(s.keys, key)
-	return ok
-}
-
-// Covers reports whether everything is seen that is named: only then does what is missing prove anything (HARD-PARTS
-// A, who proves absence).
-func (s Sight) Covers(keys []string) bool {
-	return !slices.ContainsFunc(keys, func(k string) bool { return !s.Sees(k) })
-}
-
-// Saw records what a principal sees of a place, which is named by its graph key and listing.
-func (c *Client) Saw(principal, place string, s Sight) {
-	c.pool.mu.Lock()
-	defer c.pool.mu.Unlock()
-	if p := c.pool.byID[principal]; p != nil {
-		p.sights[place] = s
-	}
-}
-
-// Sight returns what a principal was found to see of a place, if that was recorded.
-func (c *Client) Sight(principal, place string) (Sight, bool) {
-	c.pool.mu.Lock()
-	defer c.pool.mu.Unlock()
-	p := c.pool.byID[principal]
-	if p == nil {
-		return Sight{}, false
-	}
-	s, ok := p.sights[place]
-	return s, ok
 }

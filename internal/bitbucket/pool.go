@@ -44,7 +44,6 @@ type principal struct {
 	spare      []*principal // further credentials of the same party
 	identified bool         // the id came from the vendor
 	accounts   map[string]*account
-	sights     map[string]Sight
 	dead       error // refused for good
 }
 
@@ -74,7 +73,7 @@ func newPool(c *Client, o Options) (*pool, error) {
 		if cred.Role != RoleAny && cred.Role != RoleData {
 			continue
 		}
-		pr := &principal{id: cred.Principal(), cred: cred, accounts: map[string]*account{}, sights: map[string]Sight{}}
+		pr := &principal{id: cred.Principal(), cred: cred, accounts: map[string]*account{}}
 		if cred.Kind == OAuth {
 			pr.tokens = &tokens{client: c, url: o.TokenURL, cred: cred}
 		}

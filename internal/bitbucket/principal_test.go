@@ -288,27 +288,3 @@ func TestARefusalMayMeanSomethingElse(t *testing.T) {
 		}
 	}
 }
-
-func TestSightsOfEqualSizeMayDiffer(t *testing.T) {
-	c := client(t, func(http.ResponseWriter, *http.Request) {}, with(tokenA, tokenB))
-	a, b := c.Principals()[0], c.Principals()[1]
-	c.Saw(a, "w repositories", bitbucket.NewSight([]string{"r2", "r1", "r1"}))
-	c.Saw(b, "w repositories", bitbucket.NewSight([]string{"r3", "r1"}))
-	one, ok := c.Sight(a, "w repositories")
-	other, ok2 := c.Sight(b, "w repositories")
-	if !ok || !ok2 || one.Count() != 2 || other.Count() != 2 || one.Digest == other.Digest {
-		t.Errorf("%+v and %+v, want two different sights of two", one, other)
-	}
-	if again := bitbucket.NewSight([]string{"r1", "r2"}); again.Digest != one.Digest {
-		t.Error("the digest depends on the order")
-	}
-	if !one.Covers([]string{"r1", "r2"}) || one.Covers([]string{"r1", "r3"}) || !one.Covers(nil) || one.Sees("r3") {
-		t.Error("what a sight covers is wrong")
-	}
-	if _, ok := c.Sight(a, "other"); ok {
-		t.Error("a place that nobody looked at is seen")
-	}
-	if _, ok := c.Sight("nobody", "w repositories"); ok {
-		t.Error("nobody sees something")
-	}
-}

@@ -3,6 +3,7 @@
 package cloud
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -101,7 +102,7 @@ func New(o Options) (*Client, error) {
 
 // address completes the URL of the API.
 func address(apiURL string) string {
-	apiURL = strings.TrimRight(strings.TrimSpace(firstOf(apiURL, DefaultAPIURL)), "/")
+	apiURL = strings.TrimRight(strings.TrimSpace(cmp.Or(apiURL, DefaultAPIURL)), "/")
 	if !strings.HasSuffix(apiURL, "/2.0") {
 		apiURL += "/2.0"
 	}

@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/windlass-hq/windlass/internal/bitbucket"
@@ -25,7 +26,7 @@ func convertWorkspace(j bitbucket.JSON) (graph.Object, *bitbucket.Record, bool) 
 	r.Time("createdOn", w.createdOn)
 	r.Time("updatedOn", w.updatedOn)
 	return graph.Object{Entity: graph.Entity{
-		Key: thingKey(id), Type: graph.TypeWorkspace, Name: firstOf(name, slug, id), Properties: r.Props,
+		Key: thingKey(id), Type: graph.TypeWorkspace, Name: cmp.Or(name, slug, id), Properties: r.Props,
 		Source: graph.Provider, Raw: bitbucket.Scrub(j),
 	}}, r, true
 }
@@ -50,7 +51,7 @@ func convertProject(j bitbucket.JSON, ws Workspace) (graph.Object, *bitbucket.Re
 	owner := thingKey(ws.UUID)
 	return graph.Object{
 		Entity: graph.Entity{
-			Key: thingKey(id), Type: graph.TypeProject, Name: firstOf(name, key, id), Properties: r.Props, Home: owner,
+			Key: thingKey(id), Type: graph.TypeProject, Name: cmp.Or(name, key, id), Properties: r.Props, Home: owner,
 			Source: graph.Provider, Revision: revision, Raw: bitbucket.Scrub(j),
 		},
 		Relationships: []graph.Relationship{{From: owner, Verb: graph.Owns, To: thingKey(id)}},
@@ -77,7 +78,7 @@ func convertUser(j bitbucket.JSON) (graph.Object, *bitbucket.Record, bool) {
 	setLink(r, a.links)
 	r.Time("createdOn", a.createdOn)
 	return graph.Object{Entity: graph.Entity{
-		Key: userKey(id), Type: graph.TypeUser, Name: firstOf(name, nickname, id), Properties: r.Props,
+		Key: userKey(id), Type: graph.TypeUser, Name: cmp.Or(name, nickname, id), Properties: r.Props,
 		Source: graph.Provider, Raw: bitbucket.Scrub(j),
 	}}, r, true
 }
@@ -141,7 +142,7 @@ func convertRepository(j bitbucket.JSON, ws Workspace) (repoResult, *bitbucket.R
 	key, wsKey := thingKey(id), thingKey(ws.UUID)
 	out := repoResult{object: graph.Object{
 		Entity: graph.Entity{
-			Key: key, Type: graph.TypeRepo, Name: firstOf(name, slug, id), Properties: r.Props, Home: wsKey,
+			Key: key, Type: graph.TypeRepo, Name: cmp.Or(name, slug, id), Properties: r.Props, Home: wsKey,
 			Source: graph.Provider, Revision: revision, Raw: bitbucket.Scrub(j),
 		},
 		Relationships: []graph.Relationship{{From: wsKey, Verb: graph.Owns, To: key}},
@@ -161,16 +162,7 @@ func convertRepository(j bitbucket.JSON, ws Workspace) (repoResult, *bitbucket.R
 	}
 	out.ref = bitbucket.RepoRef{
 		Key: key, WorkspaceSlug: ws.Slug, WorkspaceUUID: ws.UUID, ProjectKey: projectKey, Project: short, Slug: slug, UUID: id,
-		Name: firstOf(name, slug), FullName: fullName, UpdatedOn: revision,
+		Name: cmp.Or(name, slug), FullName: fullName, UpdatedOn: revision,
 	}
 	return out, r, true
-}
-
-func firstOf(names ...string) string {
-	for _, n := range names {
-		if n != "" {
-			return n
-		}
-	}
-	return ""
 }

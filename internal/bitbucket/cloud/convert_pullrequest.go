@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"strconv"
 
 	"github.com/windlass-hq/windlass/internal/bitbucket"
@@ -52,7 +53,7 @@ func convertPullRequest(j bitbucket.JSON, repo bitbucket.RepoRef, met *bitbucket
 		r.Oddly("destination", "another repository than the one listed")
 		repoName = ""
 	}
-	repoName = firstOf(repoName, repo.Name, repo.Slug)
+	repoName = cmp.Or(repoName, repo.Name, repo.Slug)
 	if repoName != "" {
 		r.Props["repository"] = repoName
 	}

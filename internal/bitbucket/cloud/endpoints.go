@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"strconv"
@@ -112,7 +113,7 @@ func (c *Client) PullRequestsSince(ctx context.Context, repo bitbucket.RepoRef, 
 	if repo.UUID == "" && repo.Slug == "" {
 		return fault.New(fault.Internal, "pull requests were asked of a repository without UUID and name")
 	}
-	what := "the pull requests of " + firstOf(repo.FullName, repo.Name, repo.UUID)
+	what := "the pull requests of " + cmp.Or(repo.FullName, repo.Name, repo.UUID)
 	base := "/repositories/" + segment(repo.WorkspaceUUID, repo.WorkspaceSlug) + "/" + segment(repo.UUID, repo.Slug) + "/pullrequests?"
 	if !since.IsZero() {
 		base += "q=" + url.QueryEscape(window(since)) + "&"

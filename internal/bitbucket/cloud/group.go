@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/windlass-hq/windlass/internal/bitbucket"
@@ -29,6 +30,15 @@ func Allowances(apiURL string, stated int) bitbucket.Allowances {
 	default:
 		return bitbucket.Allowances{"": bitbucket.Unpublished}
 	}
+}
+
+// Stated reads the option of a connection that states an allowance; 0 for none.
+func Stated(option string) int {
+	n, err := strconv.Atoi(option)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // group returns the resource group of a path below the API.

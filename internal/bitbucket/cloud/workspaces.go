@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -94,7 +95,7 @@ func (c *Client) workspace(ctx context.Context, name string) (Workspace, error) 
 		}
 		if found == 0 {
 			slug, _ := o.Entity.Properties["slug"].(string)
-			ws = Workspace{Slug: firstOf(slug, name), UUID: keyUUID(o.Entity.Key), Object: o}
+			ws = Workspace{Slug: cmp.Or(slug, name), UUID: keyUUID(o.Entity.Key), Object: o}
 		}
 		sees[p] = true
 		found++

@@ -1,6 +1,7 @@
 package datacenter
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -50,7 +51,7 @@ func (k keys) convertProject(j bitbucket.JSON) (graph.Object, *bitbucket.Record,
 	r.Link("webLink", selfLink(p.links))
 	return graph.Object{
 		Entity: graph.Entity{
-			Key: k.project(id), Type: graph.TypeProject, Name: firstOf(name, short, id), Properties: r.Props,
+			Key: k.project(id), Type: graph.TypeProject, Name: cmp.Or(name, short, id), Properties: r.Props,
 			Home: k.instance(), Source: graph.Provider, Raw: bitbucket.Scrub(j),
 		},
 		Relationships: []graph.Relationship{{From: k.instance(), Verb: graph.Owns, To: k.project(id)}},
@@ -75,7 +76,7 @@ func (k keys) convertUser(j bitbucket.JSON) (graph.Object, *bitbucket.Record, bo
 	r.Flag("active", a.active)
 	r.Link("webLink", selfLink(a.links))
 	return graph.Object{Entity: graph.Entity{
-		Key: k.user(id), Type: graph.TypeUser, Name: firstOf(name, username, id), Properties: r.Props,
+		Key: k.user(id), Type: graph.TypeUser, Name: cmp.Or(name, username, id), Properties: r.Props,
 		Source: graph.Provider, Raw: bitbucket.Scrub(j),
 	}}, r, true
 }
@@ -133,7 +134,7 @@ func (k keys) convertRepository(j bitbucket.JSON) (repoResult, *bitbucket.Record
 	key := k.repo(id)
 	out := repoResult{object: graph.Object{
 		Entity: graph.Entity{
-			Key: key, Type: graph.TypeRepo, Name: firstOf(name, slug, id), Properties: r.Props, Home: k.instance(),
+			Key: key, Type: graph.TypeRepo, Name: cmp.Or(name, slug, id), Properties: r.Props, Home: k.instance(),
 			Source: graph.Provider, Raw: bitbucket.Scrub(j),
 		},
 		Relationships: []graph.Relationship{{From: k.instance(), Verb: graph.Owns, To: key}},
@@ -164,7 +165,7 @@ func (k keys) convertRepository(j bitbucket.JSON) (repoResult, *bitbucket.Record
 	}
 	out.ref = bitbucket.RepoRef{
 		Key: key, WorkspaceUUID: k.iid, ProjectKey: projectKey, Project: short, Slug: slug, UUID: id,
-		Name: firstOf(name, slug), FullName: fullName,
+		Name: cmp.Or(name, slug), FullName: fullName,
 	}
 	return out, r, true
 }
@@ -175,13 +176,4 @@ func description(r *bitbucket.Record, v bitbucket.JSON) {
 		r.Props["description"] = nil
 	}
 	r.Text("description", v)
-}
-
-func firstOf(names ...string) string {
-	for _, n := range names {
-		if n != "" {
-			return n
-		}
-	}
-	return ""
 }

@@ -1,6 +1,7 @@
 package datacenter
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -54,7 +55,7 @@ func (k keys) convertPullRequest(j bitbucket.JSON, repo bitbucket.RepoRef, met *
 		r.Oddly("toRef", "in the repository "+id+", which is not the one that was listed ("+repo.UUID+")")
 		return graph.Object{}, r, false
 	}
-	repoName := firstOf(repo.Name, repo.Slug)
+	repoName := cmp.Or(repo.Name, repo.Slug)
 	if repoName != "" {
 		r.Props["repository"] = repoName
 	}

@@ -1,6 +1,7 @@
 package datacenter
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"slices"
@@ -123,7 +124,7 @@ func (c *Client) project(ctx context.Context, key string) (foundProject, error) 
 			id, _ := o.Entity.Properties["id"].(string)
 			out.page = bitbucket.Page{Objects: []graph.Object{o}, RequestedAt: resp.RequestedAt, Principal: p}
 			out.page.Note("the project "+key, 0, o.Entity.Key, r, true)
-			out.key, out.id, out.name = firstOf(short, key), id, o.Entity.Name
+			out.key, out.id, out.name = cmp.Or(short, key), id, o.Entity.Name
 			c.keepProject(o)
 		}
 		out.principals = append(out.principals, p)

@@ -1,6 +1,7 @@
 package datacenter
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -80,7 +81,7 @@ func (c *Client) repository(ctx context.Context, ref bitbucket.Ref, key, id stri
 			return verdict, err
 		}
 	}
-	moved, err := c.search(ctx, key, firstOf(ref.Name, at.slug))
+	moved, err := c.search(ctx, key, cmp.Or(ref.Name, at.slug))
 	if err != nil {
 		return "", err
 	}

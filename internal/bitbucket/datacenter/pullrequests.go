@@ -1,6 +1,7 @@
 package datacenter
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"net/url"
@@ -59,7 +60,7 @@ func (p *pullRequestListing) read(ctx context.Context, limit int) error {
 // list reads the pull requests of one state, newest first. With cut, it ends where they are older than wanted, and
 // says that it did.
 func (p *pullRequestListing) list(ctx context.Context, state string, limit int, cut *bool) error {
-	what := "the pull requests of " + firstOf(p.repo.FullName, p.repo.Project+"/"+p.repo.Slug)
+	what := "the pull requests of " + cmp.Or(p.repo.FullName, p.repo.Project+"/"+p.repo.Slug)
 	people := bitbucket.NewPeople("id", p.c.keys.convertUser)
 	l := listing{
 		what: what, path: repoPath(place{p.repo.Project, p.repo.Slug}) + "/pull-requests",
@@ -134,7 +135,7 @@ func (c *Client) complete(repo *bitbucket.RepoRef) error {
 		c.mu.Lock()
 		at := c.paths[repo.Key]
 		c.mu.Unlock()
-		repo.Project, repo.Slug = firstOf(repo.Project, at.project), firstOf(repo.Slug, at.slug)
+		repo.Project, repo.Slug = cmp.Or(repo.Project, at.project), cmp.Or(repo.Slug, at.slug)
 	}
 	if repo.UUID == "" || repo.Project == "" || repo.Slug == "" {
 		return fault.New(fault.Internal, "pull requests were asked of a repository (%q) without id, project and slug", repo.Key)
