@@ -250,7 +250,7 @@ func (c *Client) explain(cred Credential, method, target string, a answer) error
 	case a.status == http.StatusForbidden:
 		return fault.Wrap(cause, fault.Denied, "%s may not read %s", sentence(cred.Name()), at).With("give it access in Bitbucket, or leave this out")
 	case a.status == http.StatusGone && strings.Contains(cause.Text, "CHANGE-"):
-		return fault.Wrap(cause, fault.NotFound, "%s was removed by Bitbucket", at).
+		return fault.Wrap(cause, fault.Unavailable, "%s was removed by Bitbucket", at).
 			With("check that the workspace is spelled right; if it is, update Windlass")
 	case a.status == http.StatusNotFound || a.status == http.StatusGone:
 		return fault.Wrap(cause, fault.NotFound, "%s does not exist, or %s may not see it", at, cred.Name())

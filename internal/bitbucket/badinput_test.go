@@ -63,7 +63,7 @@ func TestWhatAnswersMean(t *testing.T) {
 		},
 		"removed": {func(w http.ResponseWriter, _ *http.Request) {
 			answerJSON(w, 410, `{"type":"error","error":{"message":"CHANGE-2770 - Functionality has been deprecated","detail":"Please read the changelog entry for more details.","data":{"announcement_url":"x"}}}`)
-		}, fault.NotFound, 1, []string{"removed by Bitbucket", "CHANGE-2770", "workspace is spelled right"}},
+		}, fault.Unavailable, 1, []string{"removed by Bitbucket", "CHANGE-2770", "workspace is spelled right"}},
 		"merge time-out": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(555) }, fault.Unavailable, 5, []string{"555"}},
 		"page length": {func(w http.ResponseWriter, _ *http.Request) {
 			answerJSON(w, 400, `{"type":"error","error":{"message":"Invalid pagelen"}}`)

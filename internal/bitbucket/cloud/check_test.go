@@ -223,6 +223,9 @@ func TestExists(t *testing.T) {
 		"one is dead":                   {bitbucket.Ref{Type: graph.TypeRepo, Key: repo, Workspace: "acme"}, "", status(map[string]int{"a": 401, "b": 404}), bitbucket.Gone, ""},
 		"both are dead":                 {bitbucket.Ref{Type: graph.TypeRepo, Key: repo, Workspace: "acme"}, "", status(map[string]int{"a": 401, "b": 401}), "", fault.Unauthorized},
 		"not understood":                {bitbucket.Ref{Type: graph.TypeRepo, Key: repo, Workspace: "acme"}, "", status(map[string]int{"a": 400, "b": 404}), "", fault.Unavailable},
+		"the endpoint is gone, not the repository": {bitbucket.Ref{Type: graph.TypeRepo, Key: repo, Workspace: "acme"}, "", func(string) (int, string) {
+			return 410, `{"type":"error","error":{"message":"CHANGE-2770 - Functionality has been deprecated"}}`
+		}, "", fault.Unavailable},
 		"seen by the second": {bitbucket.Ref{Type: graph.TypeRepo, Key: repo, Workspace: "acme"}, "", func(me string) (int, string) {
 			if me == "a" {
 				return 404, `{}`
@@ -299,6 +302,20 @@ func TestTheClientSecretGoesOnlyToItsSite(t *testing.T) {
 		}
 		if _, err := c.Workspaces(t.Context(), []string{"acme"}); err != nil || asked != want {
 			t.Errorf("%s: tokens were asked of %s, want %s (%v)", api, asked, want, err)
+		}
+	}
+}
+
+// TestARemovedEndpointIsNoMistypedWorkspace: a 410 that names a change of the vendor's (FACTS 80) is told as that.
+func TestARemovedEndpointIsNoMistypedWorkspace(t *testing.T) {
+	c, _ := open(t, map[string]any{
+		"/user": ann, "/workspaces/acme": refuse(410, `{"type":"error","error":{"message":"CHANGE-2770 - Functionality has been deprecated"}}`),
+	})
+	_, checked := c.Check(t.Context(), []string{"acme"})
+	_, read := c.Workspaces(t.Context(), []string{"acme"})
+	for _, err := range []error{checked, read} {
+		if !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "removed by Bitbucket") || !strings.Contains(err.Error(), "CHANGE-2770") {
+			t.Errorf("%v, want that it was removed by Bitbucket", err)
 		}
 	}
 }

@@ -191,12 +191,12 @@ func (c *Client) Exists(ctx context.Context, ref bitbucket.Ref) (bitbucket.Prese
 			continue
 		}
 		resp, err := c.core.AskOne(ctx, p, path)
-		switch status := bitbucket.StatusOf(err); {
+		switch {
 		case err == nil && matches(resp.Body):
 			return bitbucket.Present, nil
-		case err == nil, status == 404, status == 410:
+		case err == nil, fault.Is(err, fault.NotFound): // not an endpoint that the vendor has removed, a 410 too (FACTS 80)
 			asked++
-		case status == 403:
+		case bitbucket.StatusOf(err) == 403:
 			verdict = bitbucket.Hidden
 			asked++
 		case fault.Is(err, fault.Unauthorized):

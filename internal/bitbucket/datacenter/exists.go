@@ -3,7 +3,6 @@ package datacenter
 import (
 	"cmp"
 	"context"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -151,10 +150,10 @@ func (c *Client) lookUp(ctx context.Context, ref bitbucket.Ref, path string, is 
 	var last error
 	for _, p := range c.core.Principals() {
 		resp, err := c.core.AskOne(ctx, p, path)
-		switch status := bitbucket.StatusOf(err); {
+		switch {
 		case err == nil && is(resp.Body):
 			return bitbucket.Present, nil
-		case err == nil, status == http.StatusNotFound, status == http.StatusGone:
+		case err == nil, fault.Is(err, fault.NotFound):
 			verdict = bitbucket.Gone
 			asked++
 		case fault.Is(err, fault.Denied):
