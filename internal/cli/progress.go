@@ -18,6 +18,7 @@ type progress struct {
 	mu      sync.Mutex
 	start   time.Time
 	last    time.Time // when something was shown
+	told    time.Time // until when a line last said that nothing happens
 	current client.Progress
 	shown   bool // a line stands on the terminal and must be cleared
 	stop    chan struct{}
@@ -64,7 +65,8 @@ func (p *progress) show(e client.Progress) {
 		e.Phase, e.Done, e.Total = p.current.Phase, p.current.Done, p.current.Total
 	}
 	// That nothing happens for a while is told at once: no other event may come before the wait is over.
-	waits := e.Waiting != nil && (p.current.Waiting == nil || !e.Waiting.Equal(*p.current.Waiting))
+	// Several listings wait for the same moment, each in words of its own, within milliseconds of one another.
+	waits := e.Waiting != nil && e.Waiting.Sub(p.told) >= time.Second
 	p.current = e
 	now := p.s.Now()
 	if p.s.Terminal {
@@ -75,6 +77,9 @@ func (p *progress) show(e client.Progress) {
 	}
 	if waits && e.Waiting.Sub(now) >= firstLine || now.Sub(p.start) >= firstLine && now.Sub(p.last) >= plainEvery {
 		p.last = now
+		if e.Waiting != nil {
+			p.told = *e.Waiting
+		}
 		p.s.note("%s: %s", p.label, p.text(now))
 	}
 }
