@@ -23,6 +23,7 @@ type Options struct {
 	API         Origin // where the REST API is, its path prefix included
 	TokenURL    Origin // where OAuth tokens are asked for; only used with OAuth credentials
 	Credentials []Credential
+	Role        Role // which of them it uses beside those that do everything; RoleData where empty
 
 	Connection string // the connection's name, for messages and the User-Agent
 	Version    string // of Windlass, for the User-Agent
@@ -67,6 +68,8 @@ type Client struct {
 	groupOf func(path string) string
 	pace    *governor
 	calls   atomic.Int64
+
+	refusals refusals
 }
 
 // Request is one GET below the API's path prefix.

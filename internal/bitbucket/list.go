@@ -13,9 +13,10 @@ import (
 type Listing struct {
 	What     string // for messages, such as "the repositories of acme"
 	First    Step
-	Attempts int                         // per request; 0 means the default
-	MaxEmpty int                         // pages without values in a row before the listing counts as endless; 0 means 20
-	May      func(principal string) bool // who may be asked; nil means everybody
+	Attempts int                               // per request; 0 means the default
+	MaxEmpty int                               // pages without values in a row before the listing counts as endless; 0 means 20
+	May      func(principal string) bool       // who may be asked; nil means everybody
+	Refused  func(principal string, err error) // is told who was refused; nil tells nobody
 	// Read takes a page apart. The step is the one that the page answers.
 	Read     func(at Step, resp *Response) (Envelope, error)
 	Identity func(JSON) string // what tells one element from another
@@ -92,6 +93,9 @@ func (c *Client) List(ctx context.Context, l Listing, yield func(Page) error) er
 		case err != nil && Refused(err):
 			// Another principal may see what this one does not, but then the listing is that one's from the start.
 			refused[p] = true
+			if l.Refused != nil {
+				l.Refused(p, err)
+			}
 			if refusal == nil || fault.Is(refusal, fault.NotFound) {
 				refusal = err
 			}

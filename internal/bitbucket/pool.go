@@ -1,6 +1,7 @@
 package bitbucket
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -66,11 +67,12 @@ func newPool(c *Client, o Options) (*pool, error) {
 	if o.Interactive {
 		p.share = min(p.share+interactiveShare, 1)
 	}
+	role := cmp.Or(o.Role, RoleData)
 	for _, cred := range o.Credentials {
 		if err := cred.Validate(); err != nil {
 			return nil, err
 		}
-		if cred.Role != RoleAny && cred.Role != RoleData {
+		if cred.Role != RoleAny && cred.Role != role {
 			continue
 		}
 		pr := &principal{id: cred.Principal(), cred: cred, accounts: map[string]*account{}}
@@ -88,7 +90,7 @@ func newPool(c *Client, o Options) (*pool, error) {
 	}
 	if len(p.order) == 0 {
 		return nil, fault.New(fault.Invalid, "the connection %q has no credential to read with", o.Connection).
-			With("add one: windlass connection credential add %s --role data …", o.Connection)
+			With("add one: windlass connection credential add %s --role %s …", o.Connection, role)
 	}
 	return p, nil
 }

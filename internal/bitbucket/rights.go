@@ -20,6 +20,21 @@ const (
 	FeatureProjects     = "projects"
 	FeatureRepositories = "repositories"
 	FeaturePullRequests = "pull-requests"
+
+	FeatureGroups                = "groups"
+	FeatureGroupMembers          = "group-members" // Data Center only; Cloud's groups come with them
+	FeatureWorkspacePermissions  = "workspace-permissions"
+	FeatureGlobalPermissions     = "global-permissions"
+	FeatureRepositoryPermissions = "repository-permissions"
+	FeatureProjectPermissions    = "project-permissions"
+	FeatureRestrictions          = "branch-restrictions"
+	FeatureReviewers             = "default-reviewers"
+	FeatureProjectReviewers      = "project-default-reviewers" // Cloud only
+	FeatureWebhooks              = "webhooks"
+	FeatureKeys                  = "deploy-keys"
+	FeatureProjectKeys           = "project-deploy-keys" // Cloud only
+	FeatureBranches              = "branches"
+	FeatureEnvironments          = "environments" // Cloud only
 )
 
 // Right is what one feature needs on one product. The table of all rights (Rights) is the only place that knows: the
@@ -31,6 +46,16 @@ type Right struct {
 	Role    Role   // which credentials of a connection do it
 	Today   bool   // this version does it; the others are known so that a credential need be made only once
 	Kinds   map[Kind]Need
+}
+
+// Required reports whether a connection makes no sense without the right. What the others read is marked as denied in
+// the ledger where it is refused.
+func (r Right) Required() bool {
+	switch r.Feature {
+	case FeatureAccounts, FeatureProjects, FeatureRepositories, FeaturePullRequests:
+		return true
+	}
+	return false
 }
 
 // Need is what a credential of one kind must be granted for a feature.
@@ -137,21 +162,29 @@ func cloudRights() []Right {
 			cloudKinds(scopes("project"), scopes("project").note(projectToken), scopes("read:project:bitbucket"))),
 		row(FeatureRepositories, "repositories", RoleData, true, same("repository", "read:repository:bitbucket")),
 		row(FeaturePullRequests, "pull requests, reviewers and approvals", RoleData, true, same("pullrequest", "read:pullrequest:bitbucket")),
-		row("review-detail", "order of approvals, merge time, default reviewers", RoleData, false, same("pullrequest", "read:pullrequest:bitbucket")),
-		row("commits", "branches, commits and build statuses", RoleData, false, same("repository", "read:repository:bitbucket")),
+		row("review-detail", "order of approvals, merge time", RoleData, false, same("pullrequest", "read:pullrequest:bitbucket")),
+		row(FeatureReviewers, "default reviewers", RoleData, true, same("pullrequest", "read:pullrequest:bitbucket")),
+		row(FeatureProjectReviewers, "default reviewers of a project", RoleAccess, true, cloudKinds(
+			scopes("project:admin"), scopes("project:admin").note(workspaceToken), scopes("read:pullrequest:bitbucket").also("the account must administer the project"))),
+		row(FeatureBranches, "default and protected branches", RoleData, true, same("repository", "read:repository:bitbucket")),
+		row("commits", "all branches, commits and build statuses", RoleData, false, same("repository", "read:repository:bitbucket")),
 		row("git", "mirrors of git repositories", RoleData, false, same("repository", "read:repository:bitbucket")),
-		row("environments", "environments and deployments", RoleData, false, same("pipeline", "read:pipeline:bitbucket")),
-		row("groups", "groups and their members", RoleAccess, false, cloudKinds(
+		row(FeatureEnvironments, "environments", RoleData, true, same("pipeline", "read:pipeline:bitbucket")),
+		row(FeatureGroups, "groups and their members", RoleAccess, true, cloudKinds(
 			scopes("account").also("the account must administer the workspace; from the 1.0 API while that answers"),
 			scopes("account").also("from the 1.0 API while that answers"),
 			scopes("read:workspace:bitbucket").also("the account must administer the workspace; from the 1.0 API while that answers"))),
-		row("repository-permissions", "who may read, write and administer a repository", RoleAccess, false, cloudKinds(
+		row(FeatureWorkspacePermissions, "who owns and who is in a workspace", RoleAccess, true, cloudKinds(
+			scopes("account"), never(noPermissions), scopes("read:workspace:bitbucket"))),
+		row(FeatureRepositoryPermissions, "who may read, write and administer a repository", RoleAccess, true, cloudKinds(
 			scopes("repository:admin"), never(noPermissions), scopes("read:repository:bitbucket").also(administers))),
-		row("project-permissions", "who may read, write and administer a project", RoleAccess, false, cloudKinds(
+		row(FeatureProjectPermissions, "who may read, write and administer a project", RoleAccess, true, cloudKinds(
 			scopes("project:admin"), never(noPermissions), scopes("read:project:bitbucket").also("the account must administer the project"))),
-		row("branch-restrictions", "branch restrictions", RoleAccess, false, same("repository:admin", "admin:repository:bitbucket")),
-		row("deploy-keys", "deploy keys", RoleAccess, false, same("repository repository:admin", "admin:repository:bitbucket")),
-		row("webhooks", "the list of webhooks", RoleHooks, false, same("webhook", "read:webhook:bitbucket")),
+		row(FeatureRestrictions, "branch restrictions", RoleAccess, true, same("repository:admin", "admin:repository:bitbucket")),
+		row(FeatureKeys, "deploy keys", RoleAccess, true, same("repository repository:admin", "admin:repository:bitbucket")),
+		row(FeatureProjectKeys, "deploy keys of a project", RoleAccess, true, cloudKinds(
+			scopes("project project:admin"), scopes("project project:admin").note(workspaceToken), scopes("admin:project:bitbucket"))),
+		row(FeatureWebhooks, "the list of webhooks", RoleHooks, true, same("webhook", "read:webhook:bitbucket")),
 		row("webhooks-write", "webhooks of our own", RoleHooks, false, same("webhook repository pullrequest",
 			"read:webhook:bitbucket write:webhook:bitbucket delete:webhook:bitbucket read:repository:bitbucket read:pullrequest:bitbucket")),
 		row("deploy-keys-write", "deploy keys of our own", RoleWrite, false, cloudKinds(
@@ -175,17 +208,19 @@ func serverRights() []Right {
 		same(FeatureRepositories, "repositories, personal and archived ones included", RoleData, true, "REPO_READ"),
 		same(FeaturePullRequests, "pull requests, reviewers and approvals", RoleData, true, "REPO_READ"),
 		same("review-detail", "order and times of approvals, merger", RoleData, false, "REPO_READ"),
-		same("commits", "branches, commits and build statuses", RoleData, false, "REPO_READ"),
+		same(FeatureReviewers, "default reviewers", RoleData, true, "REPO_READ"),
+		same(FeatureBranches, "default and protected branches", RoleData, true, "REPO_READ"),
+		same("commits", "all branches, commits and build statuses", RoleData, false, "REPO_READ"),
 		same("git", "mirrors of git repositories", RoleData, false, "REPO_READ"),
-		row("groups", "names of groups", RoleAccess, false, Need{}, Need{}),
-		row("group-members", "members of groups", RoleAccess, false, never(noAdminPath), scopes("LICENSED_USER")),
+		row(FeatureGroups, "names of groups", RoleAccess, true, Need{}, Need{}),
+		row(FeatureGroupMembers, "members of groups", RoleAccess, true, never(noAdminPath), scopes("LICENSED_USER")),
 		row("last-login", "last logins and directories of users", RoleAccess, false, never(noAdminPath), scopes("LICENSED_USER")),
-		same("repository-permissions", "who may read, write and administer a repository", RoleAccess, false, "REPO_ADMIN"),
-		same("project-permissions", "who may read, write and administer a project", RoleAccess, false, "PROJECT_ADMIN"),
-		row("global-permissions", "who administers the instance", RoleAccess, false, never(noAdminPath), Need{Also: "the user must administer the instance (`ADMIN`)"}),
-		same("branch-restrictions", "branch restrictions", RoleAccess, false, "REPO_ADMIN"),
-		same("deploy-keys", "access keys", RoleAccess, false, "REPO_ADMIN"),
-		same("webhooks", "the list of webhooks", RoleHooks, false, "REPO_ADMIN"),
+		same(FeatureRepositoryPermissions, "who may read, write and administer a repository", RoleAccess, true, "REPO_ADMIN"),
+		same(FeatureProjectPermissions, "who may read, write and administer a project", RoleAccess, true, "PROJECT_ADMIN"),
+		row(FeatureGlobalPermissions, "who administers the instance", RoleAccess, true, never(noAdminPath), Need{Also: "the user must administer the instance (`ADMIN`)"}),
+		same(FeatureRestrictions, "branch restrictions", RoleAccess, true, "REPO_ADMIN"),
+		same(FeatureKeys, "access keys", RoleAccess, true, "REPO_ADMIN"),
+		same(FeatureWebhooks, "the list of webhooks", RoleHooks, true, "REPO_ADMIN"),
 		same("webhooks-write", "webhooks of our own", RoleHooks, false, "REPO_ADMIN"),
 		same("deploy-keys-write", "access keys of our own", RoleWrite, false, "REPO_ADMIN"),
 		same("statuses", "build statuses and reports on commits", RoleWrite, false, "REPO_READ"),

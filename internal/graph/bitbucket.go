@@ -8,6 +8,13 @@ const (
 	TypeRepo        = "bitbucket_repo"
 	TypePullRequest = "bitbucket_pull_request"
 	TypeUser        = "bitbucket_user"
+	TypeGroup       = "bitbucket_group"
+	TypePermission  = "bitbucket_permission"
+	TypeRestriction = "bitbucket_branch_restriction"
+	TypeWebhook     = "bitbucket_webhook"
+	TypeKey         = "bitbucket_deploy_key"
+	TypeEnvironment = "bitbucket_environment"
+	TypeBranch      = "bitbucket_branch"
 )
 
 // The verbs between them.
@@ -17,6 +24,8 @@ const (
 	Opened   = "OPENED"
 	Reviewed = "REVIEWED"
 	Approved = "APPROVED"
+	Allows   = "ALLOWS"
+	Reviews  = "REVIEWS"
 )
 
 // idDoc says what the property id holds of whatever both products have.
@@ -73,6 +82,7 @@ func bitbucketTypes() []TypeDecl {
 				versioned("projectType", Text, "NORMAL or PERSONAL; Data Center only"),
 				versioned("workspace", Text, "slug of the workspace; Cloud only"),
 				versioned("ownerId", Text, "id of the workspace or instance"),
+				versioned("defaultPermission", Text, "what every user of the instance may do in it: read, write, admin or none; Data Center only"),
 				versioned("createdOn", Time, "creation in Bitbucket"),
 				current("updatedOn", Time, "last update in Bitbucket"),
 			),
@@ -167,6 +177,10 @@ func bitbucketTypes() []TypeDecl {
 }
 
 func bitbucketRelationships() []RelationshipDecl {
+	return append(contentRelationships(), settingsRelationships()...)
+}
+
+func contentRelationships() []RelationshipDecl {
 	return []RelationshipDecl{
 		{From: TypeWorkspace, Verb: Owns, To: TypeProject, Doc: "the workspace holds the project"},
 		{From: TypeWorkspace, Verb: Owns, To: TypeRepo, Doc: "the workspace holds the repository"},

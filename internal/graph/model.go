@@ -76,7 +76,7 @@ type Model struct {
 // Standard returns the model of everything that Windlass itself produces.
 func Standard() *Model {
 	m := &Model{types: map[string]TypeDecl{}, aliases: map[string]string{"bitbucket_pullrequest": "bitbucket_pull_request"}}
-	for _, t := range bitbucketTypes() {
+	for _, t := range append(bitbucketTypes(), settingsTypes()...) {
 		m.types[t.Type] = t
 	}
 	m.relationships = bitbucketRelationships()

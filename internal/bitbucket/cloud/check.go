@@ -10,10 +10,10 @@ import (
 	"github.com/windlass-hq/windlass/internal/fault"
 )
 
-// needs are the rights that reading this connection takes; the table is bitbucket.Rights.
+// needs are the rights without which reading this connection makes no sense; the table is bitbucket.Rights.
 func (c *Client) needs() []bitbucket.Right {
 	return slices.DeleteFunc(bitbucket.RightsOf(bitbucket.Cloud), func(r bitbucket.Right) bool {
-		return !r.Today || c.noPullRequests && r.Feature == bitbucket.FeaturePullRequests
+		return !r.Required() || c.noPullRequests && r.Feature == bitbucket.FeaturePullRequests
 	})
 }
 

@@ -27,6 +27,7 @@ type Options struct {
 	APIURL      string // with or without /2.0; empty means the vendor's
 	SiteURL     string // where OAuth tokens come from; empty means the web address that belongs to APIURL
 	Credentials []bitbucket.Credential
+	Role        bitbucket.Role // which of them it uses beside those that do everything; data where empty
 	Connection  string
 	HTTP        *http.Client // certificates and proxies; nil means Go's defaults
 	Now         func() time.Time
@@ -87,7 +88,7 @@ func New(o Options) (*Client, error) {
 		}
 	}
 	core, err := bitbucket.New(bitbucket.Options{
-		API: api, TokenURL: site, Credentials: o.Credentials, Connection: o.Connection, Version: o.Version, HTTP: o.HTTP,
+		API: api, TokenURL: site, Credentials: o.Credentials, Role: o.Role, Connection: o.Connection, Version: o.Version, HTTP: o.HTTP,
 		Now: o.Now, Sleep: o.Sleep, NoWait: o.NoWait, OnWait: o.OnWait,
 		Spending: o.Spending, Share: o.Share, Interactive: o.Interactive, Allowances: Allowances(o.APIURL, o.Allowance), GroupOf: group,
 	})

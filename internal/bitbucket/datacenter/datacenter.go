@@ -27,6 +27,7 @@ type Options struct {
 	Instance    string   // the id that Windlass gave the instance (iid); part of every key
 	Projects    []string // keys of the projects to read; none means the whole instance
 	Credentials []bitbucket.Credential
+	Role        bitbucket.Role // which of them it uses beside those that do everything; data where empty
 	Connection  string
 	HTTP        *http.Client // certificates and proxies; nil means Go's defaults
 	Now         func() time.Time
@@ -96,7 +97,7 @@ func New(o Options) (*Client, error) {
 		}
 	}
 	core, err := bitbucket.New(bitbucket.Options{
-		API: api, Credentials: o.Credentials, Connection: o.Connection, Version: o.Version, HTTP: o.HTTP,
+		API: api, Credentials: o.Credentials, Role: o.Role, Connection: o.Connection, Version: o.Version, HTTP: o.HTTP,
 		Now: o.Now, Sleep: o.Sleep, NoWait: o.NoWait, OnWait: o.OnWait,
 		Realm: Realm(o.Instance), Spending: o.Spending, Throttle: o.Throttle, Pacer: o.Pacer, Interactive: o.Interactive,
 		Confirm: confirm,
