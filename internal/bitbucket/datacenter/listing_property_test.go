@@ -33,6 +33,16 @@ func TestAnyListingEndsWhole(t *testing.T) {
 	})
 }
 
+// TestAFirstPageThatFailsBeginsNothingAgain has the server fail on large pages before anything was yielded: the smaller
+// ones are the beginning then, and there is nothing to be forgotten.
+func TestAFirstPageThatFailsBeginsNothingAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		if problem := listScripted(t, 1, 1, 0, 1, []string{"500", "500", "500"}); problem != "" {
+			t.Error(problem)
+		}
+	})
+}
+
 // listScripted lists from a server that answers as the script says, and then well; positions without a pull request lie
 // between those that have one. It returns what was wrong.
 func listScripted(t *testing.T, total, granted, gap, principals int, script []string) (problem string) {

@@ -33,7 +33,7 @@ func (c *Client) PullRequestsSince(ctx context.Context, repo bitbucket.RepoRef, 
 	}
 	err := list.read(ctx, pageLimit)
 	if bitbucket.TooMuch(err) && granted > smallLimit {
-		list.again = true
+		list.again = list.yielded
 		err = list.read(ctx, smallLimit)
 	}
 	return err
@@ -46,6 +46,7 @@ type pullRequestListing struct {
 	since   int64 // milliseconds; 0 for all
 	granted *int
 	again   bool // the next page begins the proof anew
+	yielded bool // there was a page
 	yield   func(bitbucket.Page) error
 }
 
@@ -88,7 +89,7 @@ func (p *pullRequestListing) list(ctx context.Context, state string, limit int, 
 	}
 	return p.c.list(ctx, l, func(page bitbucket.Page) error {
 		page.Again = page.Again || p.again
-		p.again = false
+		p.again, p.yielded = false, true
 		return p.yield(page)
 	})
 }
