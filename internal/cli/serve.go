@@ -10,6 +10,8 @@ type serveCmd struct {
 	Listen      string `help:"${doc_listen}" placeholder:"HOST:PORT"`
 	PublicURL   string `name:"public-url" help:"${doc_public_url}" placeholder:"URL"`
 	HooksListen string `name:"hooks-listen" help:"${doc_hooks_listen}" placeholder:"HOST:PORT"`
+
+	HistoryRetention string `help:"${doc_history_retention}" placeholder:"TIME"`
 }
 
 // Help implements kong.HelpProvider.

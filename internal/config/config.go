@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/windlass-hq/windlass/internal/fault"
 )
@@ -22,9 +23,11 @@ type Config struct {
 	HooksListen string
 	Database    string
 	KeyFile     string
-	LogLevel    string
-	LogFormat   string
-	Server      string
+	// HistoryRetention is how long earlier versions are kept; Retention reads it.
+	HistoryRetention string
+	LogLevel         string
+	LogFormat        string
+	Server           string
 
 	ClientKey    string
 	ClientSecret string
@@ -36,6 +39,12 @@ type Config struct {
 
 	origins map[string]string // option name → where its value came from
 }
+
+// Forever is the history-retention under which nothing is ever purged.
+const Forever = "forever"
+
+// shortestRetention keeps a mistyped unit from deleting what an auditor will ask for.
+const shortestRetention = 30 * 24 * time.Hour
 
 // Default returns the settings of a process that nobody configured.
 func Default() Config {
@@ -78,6 +87,9 @@ func (c *Config) Validate() error {
 	if scheme, _, ok := strings.Cut(c.Database, "://"); ok && scheme != "postgres" && scheme != "postgresql" {
 		return c.wrong("database", "has the scheme "+quoted(scheme), "use postgres://…, or leave it out for SQLite in the data directory")
 	}
+	if _, _, err := c.Retention(); err != nil {
+		return err
+	}
 	if _, err := c.Level(); err != nil {
 		return err
 	}
@@ -95,6 +107,23 @@ func (c *Config) Level() (slog.Level, error) {
 		return l, c.wrong("log-level", "is "+quoted(c.LogLevel), "use debug, info, warn or error")
 	}
 	return l, nil
+}
+
+// Retention returns how long earlier versions are kept; forever says that none is ever purged.
+func (c *Config) Retention() (age time.Duration, forever bool, err error) {
+	if c.HistoryRetention == Forever {
+		return 0, true, nil
+	}
+	age, ok := months(c.HistoryRetention)
+	if !ok {
+		if age, err = ParseDuration(c.HistoryRetention); err != nil {
+			return 0, false, c.wrong("history-retention", "is "+quoted(c.HistoryRetention)+", which is no time", "write it like 25mo, 400d or forever")
+		}
+	}
+	if age < shortestRetention {
+		return 0, false, c.wrong("history-retention", "is "+quoted(c.HistoryRetention)+", which is less than 30 days", "keep at least 30d of history")
+	}
+	return age, false, nil
 }
 
 // Postgres reports whether the database is a PostgreSQL server rather than a file in the data directory.

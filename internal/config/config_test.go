@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -103,6 +104,8 @@ func TestLoadRefuses(t *testing.T) {
 		{"url with a password", "public-url: https://u:hush@h/\n", "holds a user name or password"},
 		{"level", "log-level: loud\n", "use debug, info, warn or error"},
 		{"format", "log-format: xml\n", "use auto, text or json"},
+		{"retention", "history-retention: soon\n", "write it like 25mo, 400d or forever"},
+		{"retention in a wrong unit", "history-retention: 25m\n", "which is less than 30 days"},
 		{"empty directory", "data-dir: ''\n", "data-dir"},
 	}
 	for _, tt := range tests {
@@ -141,6 +144,34 @@ func TestDumpHidesSecretsAndReadsBack(t *testing.T) {
 	process, _, _ := strings.Cut(b.String(), "client-key:")
 	if _, err := config.Load(config.Sources{File: write(t, process)}); err != nil {
 		t.Errorf("the dump cannot be read back: %v", err)
+	}
+}
+
+func TestRetention(t *testing.T) {
+	const day = 24 * time.Hour
+	for text, want := range map[string]time.Duration{
+		"": 760 * day, "25mo": 760 * day, "12mo": 365 * day, "24mo": 730 * day, "1mo": 31 * day, "30d": 30 * day, "720h": 30 * day, "400d": 400 * day,
+	} {
+		c, err := config.Load(config.Sources{Lookup: env("WINDLASS_HISTORY_RETENTION", text)})
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		if got, forever, err := c.Retention(); got != want || forever || err != nil {
+			t.Errorf("%q: got %s, %v, %v; want %s", text, got, forever, err, want)
+		}
+	}
+	c, err := config.Load(config.Sources{Lookup: env("WINDLASS_HISTORY_RETENTION", "forever")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, forever, err := c.Retention(); !forever || err != nil {
+		t.Errorf("forever: got %v, %v", forever, err)
+	}
+	for _, text := range []string{"29d", "0mo", "-3mo", "mo", "1.5mo", "9999mo", "25 mo", "Forever"} {
+		if _, err := config.Load(config.Sources{Lookup: env("WINDLASS_HISTORY_RETENTION", text)}); !fault.Is(err, fault.Usage) {
+			t.Errorf("%q: got %v", text, err)
+		}
 	}
 }
 

@@ -33,3 +33,13 @@ func ParseMoment(text string, now time.Time) (time.Time, error) {
 	}
 	return time.Time{}, fault.New(fault.Usage, "%q is no moment", text).With("write it like 2026-11-21T08:00:00Z, 2026-11-21, or 7d for seven days ago")
 }
+
+// months reads a number of months such as 25mo. A month counts 30.4 days, rounded so that 12 of them are a whole year.
+func months(text string) (time.Duration, bool) {
+	digits, ok := strings.CutSuffix(text, "mo")
+	n, err := strconv.Atoi(digits)
+	if !ok || err != nil || n < 1 || n > 1200 {
+		return 0, false
+	}
+	return time.Duration((n*152+4)/5) * 24 * time.Hour, true
+}

@@ -65,6 +65,10 @@ func Options() []Option {
 			Doc: "File with the key that encrypts stored credentials. Without it: windlass/key in your configuration directory, created at the first start. It must lie outside the data directory.",
 		},
 		{
+			Name: "history-retention", Default: "25mo", Section: Process, field: func(c *Config) *string { return &c.HistoryRetention },
+			Doc: "How long earlier versions are kept: months such as 25mo (760 days), a time such as 400d, or forever. At least 30d. What is open now, the runs and the ledger are never purged.",
+		},
+		{
 			Name: "log-level", Default: "info", Section: Process, field: func(c *Config) *string { return &c.LogLevel },
 			Doc: "debug, info, warn or error.",
 		},
