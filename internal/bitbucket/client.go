@@ -200,13 +200,21 @@ func (c *Client) group(r Request) string {
 	return c.groupOf(r.Path)
 }
 
+// target returns the URL of a request, which is inside the configured origin. What is left of the API 1.0 is the one
+// exception: a path of our own that begins with /1.0/ goes beside an API 2.0 (FACTS 5), no link of an answer does.
+func (c *Client) target(r Request) (string, error) {
+	if r.Link != "" {
+		return c.api.Inside(r.Link)
+	}
+	if old, ok := c.api.Old(); ok && strings.HasPrefix(r.Path, "/1.0/") {
+		return old.Inside(old.Join(strings.TrimPrefix(r.Path, "/1.0")))
+	}
+	return c.api.Inside(c.api.Join(r.Path))
+}
+
 // ask is Do for one principal.
 func (c *Client) ask(ctx context.Context, p *principal, r Request) (*Response, error) {
-	target := r.Link
-	if target == "" {
-		target = c.api.Join(r.Path)
-	}
-	target, err := c.api.Inside(target)
+	target, err := c.target(r)
 	if err != nil {
 		return nil, err
 	}

@@ -61,6 +61,13 @@ func (o Origin) Realm() string {
 // Join returns the URL of an escaped path and query under the origin. The path starts with a slash.
 func (o Origin) Join(path string) string { return o.String() + path }
 
+// Old returns the place of the API 1.0 beside an API 2.0; false for every other origin.
+func (o Origin) Old() (Origin, bool) {
+	beside, ok := strings.CutSuffix(o.prefix, "/2.0")
+	o.prefix = beside + "/1.0"
+	return o, ok
+}
+
 // The two names of the vendor's API (FACTS 1, 2).
 const (
 	vendorAPI = "https://api.bitbucket.org/2.0"

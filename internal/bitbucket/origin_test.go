@@ -78,3 +78,26 @@ func TestLinksStayInside(t *testing.T) {
 		}
 	}
 }
+
+// TestTheOldAPILiesBesideTheNewOne is FACTS 5. Only our own paths lead there, never a link of an answer.
+func TestTheOldAPILiesBesideTheNewOne(t *testing.T) {
+	for in, want := range map[string]string{
+		"https://api.bitbucket.org/2.0":   "https://api.bitbucket.org/1.0",
+		"https://bitbucket.org/api/2.0":   "https://bitbucket.org/api/1.0",
+		"http://127.0.0.1:7990/cloud/2.0": "http://127.0.0.1:7990/cloud/1.0",
+		"https://bitbucket.example":       "",
+		"https://bitbucket.example/v2.0":  "",
+	} {
+		o, err := bitbucket.ParseOrigin(in, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		old, ok := o.Old()
+		if ok != (want != "") || ok && old.String() != want {
+			t.Errorf("beside %q lies %q, %v; want %q", in, old, ok, want)
+		}
+		if _, err := o.Inside(old.Join("/groups/acme")); ok && err == nil {
+			t.Errorf("a link of an answer leads from %q to %q", in, old)
+		}
+	}
+}

@@ -34,6 +34,8 @@ type Place struct {
 	Project string // short key: of a project itself, and of a repository's
 	Slug    string // of a repository or a group
 
+	ProjectKey string // graph key of a repository's project, where it is known
+
 	DefaultBranch string   // of a repository, where it is known
 	Patterns      []string // of its branch restrictions: what the branches that are listed must match
 	PatternsKnown bool     // whether those are all
