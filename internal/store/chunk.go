@@ -140,6 +140,11 @@ func (c *chunk) decide() error {
 
 func (c *chunk) create(f *fate) error {
 	cl, e := f.claim, &f.claim.obj.Entity
+	if cl.facet || cl.aside {
+		c.result.Stale++
+		f.drop, cl.seen = true, false
+		return nil
+	}
 	if e.Key == "" || e.Type == "" {
 		return fault.New(fault.Invalid, "an entity without a key or type (key %q, type %q) cannot be stored", e.Key, e.Type)
 	}
@@ -179,9 +184,14 @@ func (c *chunk) accept(f *fate) error {
 		f.drop, cl.seen, cl.stored = true, true, cl.hash
 		return nil
 	}
+	if cl.aside && seen == nil {
+		c.result.Unchanged++
+		f.drop = true
+		return nil
+	}
 	f.newer = e.Revision > old.revision
-	stale := e.Revision != 0 && e.Revision < old.revision || !f.newer && cl.requested < old.writtenAt
-	late := seen == nil && cl.requested < old.goneAt // requested before a presence was withdrawn
+	stale := e.Revision != 0 && e.Revision < old.revision || !f.newer && !cl.facet && cl.requested < old.writtenAt
+	late := seen == nil && !cl.facet && cl.requested < old.goneAt // requested before a presence was withdrawn
 	if stale || late && !f.newer {
 		c.result.Stale++
 		f.drop, cl.seen = true, seen != nil
@@ -218,7 +228,9 @@ func (c *chunk) accept(f *fate) error {
 	}
 	f.now.props = graph.Merge(old.props, e.Properties)
 	f.now.revision = max(old.revision, e.Revision)
-	f.now.writtenAt = max(old.writtenAt, cl.requested)
+	if !cl.facet {
+		f.now.writtenAt = max(old.writtenAt, cl.requested)
+	}
 	return nil
 }
 

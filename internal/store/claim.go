@@ -67,6 +67,8 @@ type claim struct {
 	requested int64
 	body      []byte // compressed raw object
 	props     any    // Dialect.json of the properties without what is none; the writer has no time to make it
+	facet     bool   // it came in a list about the entity itself; see facet.go
+	aside     bool   // met in such a list
 	round     int    // how many claims of the same key come before it in the batch
 	stored    int64  // the hash that was stored for it: hash, or 0 if something was left out
 	seen      bool   // the scope has a presence of it now
@@ -103,12 +105,16 @@ func (s *Store) prepare(ctx context.Context, b Batch, known func(scope int64, cl
 		w.stream = ConnectionStream(key.Connection)
 	}
 	rounds := map[string]int{}
+	about := graph.CleanText(key.Parent)
 	claimed := func(scope int64, objects []graph.Object) []*claim {
 		out := make([]*claim, len(objects))
 		for i, o := range objects {
 			o = o.Normalized(s.model.derived(o.Entity.Type))
 			out[i] = &claim{obj: o, hash: o.Hash(), scope: scope, requested: w.requested, round: rounds[o.Entity.Key]}
 			rounds[o.Entity.Key]++
+			if about != "" && o.Entity.Key == about {
+				out[i].facet, out[i].aside = scope == b.Scope, scope != b.Scope
+			}
 		}
 		return out
 	}

@@ -32,6 +32,12 @@ type LedgerEntry struct {
 	WindowFrom time.Time
 	WindowTo   time.Time
 
+	// Due is when the list is to be read again; Watermark and Reached become those of the scope. Zero leaves what is
+	// stored. Read does not fill them.
+	Due       time.Time
+	Watermark time.Time
+	Reached   time.Time
+
 	// Provers become those of the scope, with a complete entry; nil leaves them as they are. Read does not fill it.
 	Provers []string
 }
@@ -85,6 +91,13 @@ func (s *Store) RecordLedgerIn(ctx context.Context, tx *sql.Tx, e LedgerEntry) e
 	}
 	if err != nil {
 		return fmt.Errorf("write the ledger: %w", err)
+	}
+	if !e.Due.IsZero() || !e.Watermark.IsZero() || !e.Reached.IsZero() {
+		_, err = tx.ExecContext(ctx, `UPDATE scope SET due = COALESCE(CAST($2 AS BIGINT), due), watermark = COALESCE(CAST($3 AS BIGINT), watermark),
+			reached = COALESCE(CAST($4 AS BIGINT), reached) WHERE id = $1`, e.Scope, micros(e.Due), micros(e.Watermark), micros(e.Reached))
+		if err != nil {
+			return fmt.Errorf("write how far the scope is known: %w", err)
+		}
 	}
 	if e.State != LedgerComplete {
 		return nil

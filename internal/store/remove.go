@@ -29,7 +29,8 @@ func (s *Store) PreviewRemoval(ctx context.Context, name string) (Removal, error
 		return r, err
 	}
 	r.Closes, err = s.countKinds(ctx, `SELECT kind, count(*) FROM entity e WHERE e.scope IN (SELECT id FROM scope WHERE connection_id = $1)
-		AND NOT EXISTS (SELECT 1 FROM presence p WHERE p.entity_id = e.id AND p.scope NOT IN (SELECT id FROM scope WHERE connection_id = $1)) GROUP BY kind`, c.ID)
+		AND NOT EXISTS (SELECT 1 FROM presence p JOIN scope s ON s.id = p.scope
+			WHERE p.entity_id = e.id AND s.connection_id <> $1 AND s.parent <> e.key) GROUP BY kind`, c.ID)
 	if err != nil {
 		return r, err
 	}

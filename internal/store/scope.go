@@ -32,6 +32,11 @@ type Scope struct {
 	FirstComplete *time.Time
 	LastComplete  *time.Time
 
+	// What changed between Reached and Watermark, both by the provider's clock, is known without a gap. Zero where nothing
+	// is; Reached is the epoch where it goes back to the beginning.
+	Watermark time.Time
+	Reached   time.Time
+
 	// Provers are the principals that are known to see every member: only what they miss may be closed. Nil where that
 	// is not known, empty where nobody sees all.
 	Provers []string
@@ -153,14 +158,15 @@ func (s *Store) EnsureScopes(ctx context.Context, connection int64, listing stri
 	return read()
 }
 
-const scopeColumns = "id, connection_id, parent, listing, title, first_complete, last_complete, provers"
+const scopeColumns = "id, connection_id, parent, listing, title, first_complete, last_complete, provers, watermark, reached"
 
 func scanScope(row interface{ Scan(...any) error }) (Scope, error) {
 	var sc Scope
-	var first, last sql.NullInt64
+	var first, last, watermark, reached sql.NullInt64
 	var provers sql.NullString
-	err := row.Scan(&sc.ID, &sc.Connection, &sc.Parent, &sc.Listing, &sc.Title, &first, &last, &provers)
+	err := row.Scan(&sc.ID, &sc.Connection, &sc.Parent, &sc.Listing, &sc.Title, &first, &last, &provers, &watermark, &reached)
 	sc.FirstComplete, sc.LastComplete = timePtr(first), timePtr(last)
+	sc.Watermark, sc.Reached = timeOrZero(watermark), timeOrZero(reached)
 	if err == nil && provers.Valid {
 		sc.Provers = []string{}
 		if err = json.Unmarshal([]byte(provers.String), &sc.Provers); err != nil {
@@ -225,23 +231,6 @@ func (s *Store) ScopeByID(ctx context.Context, id int64) (Scope, error) {
 		return sc, fault.New(fault.NotFound, "there is no scope %d", id)
 	}
 	return sc, s.failure(err)
-}
-
-// ParentsUpdated returns when the parents of a connection's scopes of one listing were updated, in milliseconds and by
-// scope; 0 where that is not known. Scopes whose parent is not open are left out.
-func (s *Store) ParentsUpdated(ctx context.Context, connection int64, listing string) (map[int64]int64, error) {
-	type parent struct{ scope, updated int64 }
-	found, err := collect(ctx, s, func(row interface{ Scan(...any) error }) (parent, error) {
-		var p parent
-		err := row.Scan(&p.scope, &p.updated)
-		return p, err
-	}, `SELECT s.id, COALESCE(e.updated_on, 0) FROM scope s JOIN entity e ON e.key = s.parent WHERE s.connection_id = $1 AND s.listing = $2`,
-		connection, listing)
-	out := make(map[int64]int64, len(found))
-	for _, p := range found {
-		out[p.scope] = p.updated
-	}
-	return out, err
 }
 
 // ScopesOf returns the scopes of a connection, without what the ledger says of them.

@@ -128,14 +128,25 @@ func (w *withdrawal) one(g *graphTx, key string, budget int) (complete bool, clo
 	if r.scope != w.scope && !others[w.scope] {
 		return true, 0, nil
 	}
-	if w.reason != graph.Withdrawn && w.requested < r.writtenAt {
+	facet, err := g.isFacet(r.key, w.scope)
+	if err != nil {
+		return false, 0, err
+	}
+	if !facet && w.reason != graph.Withdrawn && w.requested < r.writtenAt {
 		w.result.Stale++
 		return true, 0, nil
 	}
-	if r.scope == w.scope && len(others) == 0 {
+	holder, err := g.holder(r, others, w.scope)
+	if err != nil {
+		return false, 0, err
+	}
+	if holder == 0 {
 		return w.closeTree(g, r, budget)
 	}
-	return true, 1, w.leave(g, r, others)
+	if !facet {
+		r.goneAt = max(r.goneAt, w.requested)
+	}
+	return true, 1, w.leave(g, r, others, holder)
 }
 
 // presences returns the scopes of an entity's further presences.
@@ -153,15 +164,11 @@ func (g *graphTx) presences(id int64) (map[int64]bool, error) {
 	return out, nil
 }
 
-// leave takes one of several presences away. The relationships that the entity brought in that scope go with it.
-func (w *withdrawal) leave(g *graphTx, r *row, others map[int64]bool) error {
+// leave takes one of several presences away; holder is one that keeps the entity open, and becomes the first where
+// the first one goes. The relationships that the entity brought in that scope go with it.
+func (w *withdrawal) leave(g *graphTx, r *row, others map[int64]bool, holder int64) error {
 	if r.scope == w.scope {
-		first := true
-		for scope := range others {
-			if first || scope < r.scope {
-				r.scope, first = scope, false
-			}
-		}
+		r.scope = holder
 	} else {
 		if err := g.exec(`DELETE FROM presence WHERE entity_id = $1 AND scope = $2`, [][]any{{r.id, w.scope}}); err != nil {
 			return fmt.Errorf("withdraw a presence: %w", err)
@@ -178,7 +185,6 @@ func (w *withdrawal) leave(g *graphTx, r *row, others map[int64]bool) error {
 	if err := g.exec(`UPDATE presence SET hash = 0 WHERE entity_id = $1`, [][]any{{r.id}}); err != nil {
 		return fmt.Errorf("withdraw a presence: %w", err)
 	}
-	r.goneAt = max(r.goneAt, w.requested)
 	if err := g.exec(touchRow, [][]any{{r.id, r.scope, r.hash, r.writtenAt, r.revision, null(r.goneAt)}}); err != nil {
 		return fmt.Errorf("withdraw a presence: %w", err)
 	}

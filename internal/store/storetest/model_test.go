@@ -119,6 +119,16 @@ func (w *world) apply(scope int64, objects, met []graph.Object, asked time.Time)
 		}
 	}
 	for _, o := range met {
+		// What a list says in passing of the thing it is about neither opens it nor shows it.
+		if about := w.scopes[scope].parent; about != "" && o.Entity.Key == about {
+			if !w.isOpen(about) {
+				w.counts.Stale++
+				continue
+			}
+			if _, sees := w.things[about].seen[w.met[w.scopes[scope].connection]]; !sees {
+				continue
+			}
+		}
 		if a := w.take(o, w.met[w.scopes[scope].connection], asked); a != nil {
 			all = append(all, *a)
 		}
@@ -139,6 +149,11 @@ func (w *world) take(o graph.Object, scope int64, asked time.Time) *accepted {
 		t = &thing{}
 		w.things[key] = t
 	}
+	facet := w.facet(key, scope)
+	if !t.open && facet {
+		w.counts.Stale++
+		return nil
+	}
 	if !t.open {
 		// An answer asked for before the closing knows nothing of it.
 		if asked.Before(t.closed) {
@@ -156,12 +171,12 @@ func (w *world) take(o graph.Object, scope int64, asked time.Time) *accepted {
 		}
 		// The provider's own order decides first, the time of asking second.
 		stale := revision != 0 && revision < t.revision
-		if revision == 0 || revision == t.revision {
+		if (revision == 0 || revision == t.revision) && !facet {
 			stale = asked.Before(t.written) || (!sees && asked.Before(t.left))
 		}
 		if stale {
 			// What an old answer says is dropped, but it did show the thing, unless that has been taken back since.
-			if !sees && !asked.Before(t.left) {
+			if !sees && (facet || !asked.Before(t.left)) {
 				t.seen[scope] = nil
 			}
 			w.counts.Stale++
@@ -264,9 +279,26 @@ func (w *world) connect(a accepted) {
 	}
 	// An answer that brings nothing new, not even a claim to remember, is no write.
 	news = news || t.known() != a.before || !a.again || t.seen[scope] != nil || a.last != nil
-	if news && a.asked.After(t.written) {
+	if news && a.asked.After(t.written) && !w.facet(key, scope) {
 		t.written = a.asked
 	}
+}
+
+// facet reports whether a scope is a list about the thing itself. It says more about the thing, and neither opens it
+// nor keeps it open.
+func (w *world) facet(key string, scope int64) bool {
+	about := w.scopes[scope].parent
+	return about != "" && about == key
+}
+
+// held reports whether a scope sees the thing that is no list about it.
+func (w *world) held(key string) bool {
+	for scope := range w.things[key].seen {
+		if !w.facet(key, scope) {
+			return true
+		}
+	}
+	return false
 }
 
 // sameListing reports whether two scopes are the same listing as read by different connections.
@@ -297,13 +329,13 @@ func (w *world) withdraw(scope int64, keys []string, reason graph.Reason, asked 
 			continue
 		}
 		// It was written after this was asked for. The removal of a connection is the owner's word and no answer.
-		if reason != graph.Withdrawn && asked.Before(t.written) {
+		if reason != graph.Withdrawn && asked.Before(t.written) && !w.facet(key, scope) {
 			w.counts.Stale++
 			continue
 		}
 		w.remember(key, t, false)
 		delete(t.seen, scope)
-		if len(t.seen) == 0 {
+		if !w.held(key) {
 			w.close(key, reason, asked)
 			continue
 		}
@@ -318,7 +350,7 @@ func (w *world) withdraw(scope int64, keys []string, reason graph.Reason, asked 
 		for other := range t.seen {
 			t.seen[other] = nil
 		}
-		if asked.After(t.left) {
+		if asked.After(t.left) && !w.facet(key, scope) {
 			t.left = asked
 		}
 	}

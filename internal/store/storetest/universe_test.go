@@ -39,11 +39,13 @@ func (u universe) listings() []listing {
 	out := []listing{{name: "workspaces", members: []string{"w1", "w2"}, draw: u.workspace}}
 	for _, w := range []string{"w1", "w2"} {
 		out = append(out,
+			listing{"settings", w, []string{w}, func(t *rapid.T, p string) (graph.Object, []graph.Object) { return u.facet(t, graph.TypeWorkspace, p) }},
 			listing{"projects", w, projectsOf[w], func(t *rapid.T, p string) (graph.Object, []graph.Object) { return u.project(t, w, p), nil }},
 			listing{"members", w, people, func(t *rapid.T, p string) (graph.Object, []graph.Object) { return u.member(t, w, p), nil }},
 			listing{"repositories", w, reposOf[w], func(t *rapid.T, r string) (graph.Object, []graph.Object) { return u.repo(t, w, r) }},
 		)
 		for _, r := range reposOf[w] {
+			out = append(out, listing{"reviewers", r, []string{r}, func(t *rapid.T, p string) (graph.Object, []graph.Object) { return u.facet(t, graph.TypeRepo, p) }})
 			out = append(out, listing{"pulls", r, pullsOf[r], func(t *rapid.T, p string) (graph.Object, []graph.Object) { return u.pull(t, r, p) }})
 		}
 	}
@@ -70,6 +72,24 @@ func fact(t *rapid.T, p graph.Properties, name string, values ...any) {
 	default:
 		p[name] = values[i-1]
 	}
+}
+
+// facet draws what a list about a thing itself says of it: a property that its own listing may tell too, and people.
+func (u universe) facet(t *rapid.T, typ, name string) (graph.Object, []graph.Object) {
+	e := graph.Entity{Key: u.key(name), Type: typ, Properties: graph.Properties{}}
+	fact(t, e.Properties, "isPrivate", true, false)
+	o := graph.Object{Entity: e}
+	var met []graph.Object
+	for _, person := range people[:2] {
+		if rapid.Bool().Draw(t, "reviewer "+person) {
+			o.Relationships = append(o.Relationships, graph.Relationship{From: u.key(person), Verb: graph.Reviews, To: e.Key})
+			met = append(met, graph.Object{Entity: graph.Entity{Key: u.key(person), Type: graph.TypeUser, Name: "Met"}})
+		}
+	}
+	if rapid.IntRange(0, 3).Draw(t, "met too") == 3 {
+		met = append(met, graph.Object{Entity: graph.Entity{Key: e.Key, Type: typ, Name: "Met"}})
+	}
+	return o, met
 }
 
 func (u universe) workspace(t *rapid.T, name string) (graph.Object, []graph.Object) {
