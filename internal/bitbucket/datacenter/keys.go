@@ -19,6 +19,8 @@ func (k keys) repo(id string) string { return "dc:" + k.iid + ":repo:" + id }
 
 func (k keys) user(id string) string { return "dc:" + k.iid + ":user:" + id }
 
+func (k keys) group(name string) string { return "dc:" + k.iid + ":group:" + name }
+
 // number returns the last part of a key of this instance and kind, or "".
 func (k keys) number(key, kind string) string {
 	id, ok := strings.CutPrefix(key, "dc:"+k.iid+":"+kind+":")

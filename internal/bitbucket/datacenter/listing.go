@@ -28,6 +28,7 @@ type listing struct {
 	query    url.Values // without start and limit
 	limit    int        // 0 means pageLimit
 	attempts int
+	bare     bool // it takes no start and limit, and may be an array without an envelope
 	may      func(principal string) bool
 	enough   func(values []bitbucket.JSON) bool // says that the pages behind this one are not wanted
 	granted  *int                               // where to put what the server granted
@@ -36,10 +37,15 @@ type listing struct {
 
 // list yields the pages of a listing in order.
 func (c *Client) list(ctx context.Context, l listing, yield func(bitbucket.Page) error) error {
+	return c.core.List(ctx, c.listingOf(l), yield)
+}
+
+// listingOf describes a listing to the core.
+func (c *Client) listingOf(l listing) bitbucket.Listing {
 	if l.limit == 0 {
 		l.limit = pageLimit
 	}
-	return c.core.List(ctx, bitbucket.Listing{
+	return bitbucket.Listing{
 		What: l.what, First: l.step(0, l.limit), Attempts: l.attempts, MaxEmpty: maxEmpty, May: l.may,
 		Read: func(at bitbucket.Step, resp *bitbucket.Response) (bitbucket.Envelope, error) {
 			if err := c.loggedIn(l.what, resp); err != nil {
@@ -48,12 +54,15 @@ func (c *Client) list(ctx context.Context, l listing, yield func(bitbucket.Page)
 			return l.read(at, resp.Body)
 		},
 		Identity: identityOf, Convert: l.convert,
-	}, yield)
+	}
 }
 
 // step returns the page that begins at a position.
 func (l listing) step(start int64, limit int) bitbucket.Step {
 	query := url.Values{"limit": {strconv.Itoa(limit)}}
+	if l.bare && start == 0 {
+		return bitbucket.Step{Path: l.path}
+	}
 	if start > 0 {
 		query.Set("start", strconv.FormatInt(start, 10))
 	}
@@ -66,6 +75,11 @@ func (l listing) step(start int64, limit int) bitbucket.Step {
 
 // read takes a page apart (FACTS 121). The next page begins where this one says, which need not be where it ends.
 func (l listing) read(at bitbucket.Step, body bitbucket.JSON) (bitbucket.Envelope, error) {
+	if l.bare && body.IsArray() {
+		env := bitbucket.Envelope{Values: []bitbucket.JSON{}}
+		body.Elements(func(v bitbucket.JSON) { env.Values = append(env.Values, v) })
+		return env, nil
+	}
 	wire, ok := readPage(body)
 	if !ok {
 		return bitbucket.Envelope{}, fault.New(fault.Unavailable, "the answer for %s is no page: it has no list of values", l.what).
