@@ -19,16 +19,37 @@ type listing struct {
 	whole     bool   // only principals that see all of the workspace may list it
 	only      string // if set, the one principal to ask
 	attempts  int    // per request; 0 means the default
+	bare      bool   // the answer is one array instead of pages, as in the API 1.0
+	first     bool   // only the first page is read
 	convert   func(values []bitbucket.JSON, out *bitbucket.Page)
 }
 
 // list yields the pages of a listing in order.
 func (c *Client) list(ctx context.Context, l listing, yield func(bitbucket.Page) error) error {
-	if l.workspace != "" && l.only == "" {
-		if err := c.late(ctx, l.workspace); err != nil {
-			return err
-		}
+	if err := c.beforehand(ctx, l); err != nil {
+		return err
 	}
+	return c.core.List(ctx, c.collection(l), yield)
+}
+
+// listFor is list for what takes a right of the table.
+func (c *Client) listFor(ctx context.Context, right bitbucket.Right, l listing, yield func(bitbucket.Page) error) error {
+	if err := c.beforehand(ctx, l); err != nil {
+		return err
+	}
+	return c.core.ListFor(ctx, right, c.collection(l), yield)
+}
+
+// beforehand asks the principals of which is not known yet whether they see the workspace.
+func (c *Client) beforehand(ctx context.Context, l listing) error {
+	if l.workspace == "" || l.only != "" {
+		return nil
+	}
+	return c.late(ctx, l.workspace)
+}
+
+// collection describes a listing to the core.
+func (c *Client) collection(l listing) bitbucket.Listing {
 	path := l.path
 	if l.pagelen > 0 {
 		sep := "?"
@@ -37,7 +58,7 @@ func (c *Client) list(ctx context.Context, l listing, yield func(bitbucket.Page)
 		}
 		path += sep + "pagelen=" + strconv.Itoa(l.pagelen)
 	}
-	return c.core.List(ctx, bitbucket.Listing{
+	return bitbucket.Listing{
 		What: l.what, First: bitbucket.Step{Path: path}, Attempts: l.attempts,
 		May: func(principal string) bool { return c.mayList(l, principal) },
 		Read: func(_ bitbucket.Step, resp *bitbucket.Response) (bitbucket.Envelope, error) {
@@ -45,18 +66,26 @@ func (c *Client) list(ctx context.Context, l listing, yield func(bitbucket.Page)
 		},
 		Identity: identity,
 		Convert:  l.convert,
-	}, yield)
+	}
 }
 
 // readPage takes a page apart. Its link to the next page must lead to where the connection is.
 func (c *Client) readPage(l listing, body bitbucket.JSON) (bitbucket.Envelope, error) {
+	if l.bare {
+		env := bitbucket.Envelope{Values: []bitbucket.JSON{}}
+		if body.Elements(func(v bitbucket.JSON) { env.Values = append(env.Values, v) }) {
+			return env, nil
+		}
+		return bitbucket.Envelope{}, fault.New(fault.Unavailable, "the answer for %s is no list", l.what).
+			With("check --api-url: something other than Bitbucket Cloud may answer there")
+	}
 	wire, ok := readPage(body)
 	if !ok {
 		return bitbucket.Envelope{}, fault.New(fault.Unavailable, "the answer for %s is no page: it has no list of values", l.what).
 			With("check --api-url: something other than Bitbucket Cloud may answer there")
 	}
 	env := bitbucket.Envelope{Values: wire.values}
-	if wire.next.Missing() || wire.next.Null() {
+	if wire.next.Missing() || wire.next.Null() || l.first {
 		return env, nil
 	}
 	next, ok := wire.next.Text()
@@ -74,7 +103,7 @@ func (c *Client) readPage(l listing, body bitbucket.JSON) (bitbucket.Envelope, e
 
 // identity returns what tells one element of a page from another, as text.
 func identity(v bitbucket.JSON) string {
-	for _, path := range [][]string{{"uuid"}, {"user", "uuid"}, {"workspace", "uuid"}, {"id"}} {
+	for _, path := range [][]string{{"uuid"}, {"user", "uuid"}, {"workspace", "uuid"}, {"id"}, {"group", "slug"}, {"slug"}, {"name"}} {
 		if id := v.Get(path...); !id.Missing() {
 			return string(id)
 		}
