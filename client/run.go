@@ -91,21 +91,6 @@ type Progress struct {
 	Problem *Problem   `json:"problem,omitempty" doc:"Why it failed; only with phase done."`
 }
 
-// Scope is one listing of a connection with its newest line of the ledger.
-type Scope struct {
-	ID            int64      `json:"id"`
-	Parent        string     `json:"parent,omitempty" doc:"Key of what is listed under."`
-	Listing       string     `json:"listing" doc:"What is listed, such as repositories."`
-	Title         string     `json:"title"`
-	State         string     `json:"state,omitempty" doc:"complete, windowed, partial, failed, denied or disabled; absent before the first reading."`
-	Reason        string     `json:"reason,omitempty"`
-	Since         *time.Time `json:"since,omitempty" doc:"Since when it has been in this state."`
-	LastComplete  *time.Time `json:"lastComplete,omitempty"`
-	FirstComplete *time.Time `json:"firstComplete,omitempty"`
-	Calls         int64      `json:"calls"`
-	Members       int        `json:"members" doc:"Objects that are known in it."`
-}
-
 // Held are closings that wait for a confirmation, because too much seemed to be gone at once.
 type Held struct {
 	ID        int64     `json:"id"`
@@ -149,23 +134,6 @@ func (c *Client) Runs(ctx context.Context, f RunFilter) (List[Run], error) {
 	}
 	var out List[Run]
 	return out, c.call(ctx, http.MethodGet, path("runs"), q, nil, &out)
-}
-
-// ScopeFilter selects listings of a connection.
-type ScopeFilter struct {
-	State  string // empty for all
-	Limit  int
-	Cursor string
-}
-
-// Scopes lists what a connection reads and how well, from the ledger.
-func (c *Client) Scopes(ctx context.Context, connection string, f ScopeFilter) (List[Scope], error) {
-	q := paging(f.Limit, f.Cursor)
-	if f.State != "" {
-		q.Set("state", f.State)
-	}
-	var out List[Scope]
-	return out, c.call(ctx, http.MethodGet, path("connections", connection, "scopes"), q, nil, &out)
 }
 
 // Held lists the closings of a connection that wait for a confirmation.

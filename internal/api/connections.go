@@ -174,7 +174,11 @@ func (s *Server) getConnection(ctx context.Context, in *Named) (*body[client.Con
 		return nil, err
 	}
 	out.Budgets = budgetsOf(budgets)
-	out.Staleness = staleness(c.Interval, scopes, out.LastRun, s.now())
+	runs, err := s.Store.Runs(ctx, store.RunFilter{Connection: c.ID, Limit: 1})
+	if err != nil {
+		return nil, err
+	}
+	out.Staleness = staleness(scopes, s.rhythm(c, runs))
 	return &body[client.ConnectionDetail]{out}, nil
 }
 

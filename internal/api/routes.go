@@ -26,6 +26,8 @@ func (s *Server) routes() {
 	route(s, "DELETE /connections/{name}/credentials/{id}", "Remove a credential", s.deleteCredential)
 	route(s, "POST /connections/{name}/runs", "Start a run", s.startRun)
 	route(s, "GET /connections/{name}/scopes", "List what is read and how well: the ledger", s.listScopes)
+	route(s, "GET /connections/{name}/scopes/{scope}/ledger", "Show the states of one listing over time", s.ledger)
+	route(s, "GET /connections/{name}/completeness", "Say how well everything is known that a connection reads", s.completeness)
 	route(s, "GET /connections/{name}/held", "List closings that wait for a confirmation", s.listHeld)
 	route(s, "POST /connections/{name}/held/{run}/confirm", "Start a run that goes through with held closings", s.confirmHeld)
 	route(s, "GET /runs", "List runs, the newest first", s.listRuns)

@@ -39,7 +39,7 @@ func settings() []setting {
 		{name: "hours", check: allowedHours, only: bitbucket.DataCenter},
 		{name: "pull-requests", check: oneOf("true", "false"), unset: "true"},
 		{name: "enriched-pull-requests", check: oneOf("true", "false"), unset: "false", dormant: "review detail"},
-		{name: "permissions", check: oneOf("true", "false"), unset: "true", dormant: "permissions"},
+		{name: "permissions", check: oneOf("true", "false"), unset: "true"},
 		{name: "history", check: history, unset: "all"},
 		{name: "monitor", check: oneOf("none", "all", "projects"), unset: "none", dormant: "secret detection"},
 		{name: "history-scan", check: oneOf("true", "false"), unset: "true", dormant: "secret detection"},

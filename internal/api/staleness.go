@@ -1,54 +1,68 @@
 package api
 
 import (
-	"slices"
 	"time"
 
 	"github.com/windlass-hq/windlass/client"
+	"github.com/windlass-hq/windlass/internal/bitbucket"
 	"github.com/windlass-hq/windlass/internal/config"
 	"github.com/windlass-hq/windlass/internal/job"
 	"github.com/windlass-hq/windlass/internal/store"
 )
 
 // staleness says for each kind of listing how old what is known can be. The age is that of the listing that was read to
-// its end the longest time ago. While runs are on time none gets older than the interval and what a run takes: a run
-// that has just begun to read saw nothing newer than its beginning, and the next one has read the same by its end.
-func staleness(interval string, scopes []store.ScopeStatus, last *client.Run, now time.Time) []client.Staleness {
-	byListing := map[string]*client.Staleness{}
-	var order []string
-	for _, sc := range scopes {
-		if sc.Listing == store.MetListing || sc.State == store.LedgerDisabled {
-			continue
-		}
-		st := byListing[sc.Listing]
-		if st == nil {
-			st = &client.Staleness{Listing: sc.Listing}
-			byListing[sc.Listing] = st
-			order = append(order, sc.Listing)
-		}
-		st.Listings++
-		read, ok := readAt(sc)
-		if !ok {
-			st.Unread++
-			continue
-		}
-		if st.Oldest == nil || read.Before(*st.Oldest) {
-			st.Oldest = &read
-		}
-	}
-	every := period(interval, now)
-	if every > 0 && last != nil && last.EndedAt != nil {
-		every += last.EndedAt.Sub(last.StartedAt)
-	}
-	slices.Sort(order)
+// its end the longest time ago.
+func staleness(scopes []store.ScopeStatus, p rhythm) []client.Staleness {
 	out := []client.Staleness{}
-	for _, name := range order {
-		st := byListing[name]
-		st.AtMost = int64(every / time.Second)
-		st.Overdue = every > 0 && st.Oldest != nil && now.Sub(*st.Oldest) > every
-		out = append(out, *st)
+	for _, t := range tallies(scopes, p) {
+		if t.Disabled < t.Scopes {
+			out = append(out, client.Staleness{
+				Listing: t.Listing, Listings: t.Scopes - t.Disabled, Unread: t.waiting, Oldest: t.Oldest, AtMost: t.AtMost, Overdue: t.Overdue,
+			})
+		}
 	}
 	return out
+}
+
+// rhythm is how often a connection is read.
+type rhythm struct {
+	every time.Duration // the interval and what a run takes; zero where nothing is scheduled
+	now   time.Time
+}
+
+// rhythm returns how often a connection is read; runs holds its newest run, if there is one. A run that has just begun to
+// read saw nothing newer than its beginning, and the next one has read the same by its end.
+func (s *Server) rhythm(c store.Connection, runs []store.Run) rhythm {
+	p := rhythm{every: period(c.Interval, s.now()), now: s.now()}
+	if p.every > 0 && len(runs) > 0 && runs[0].EndedAt != nil {
+		p.every += runs[0].EndedAt.Sub(runs[0].StartedAt)
+	}
+	return p
+}
+
+// judge says how old a listing of a kind gets at most while runs are on time, and whether the oldest one is older. What
+// is read by turns has a pace of its own: it is read by the first run after its time has come.
+func (p rhythm) judge(listing string, oldest *time.Time) (seconds int64, overdue bool) {
+	if p.every == 0 {
+		return 0, false
+	}
+	most := cadence(listing) + p.every
+	return int64(most / time.Second), oldest != nil && p.now.Sub(*oldest) > most
+}
+
+// cadence is how often a listing is read that has a pace of its own; zero for what every run reads.
+func cadence(listing string) time.Duration {
+	const day = 24 * time.Hour
+	switch listing {
+	case bitbucket.ListRestrictions:
+		return day
+	case bitbucket.ListGroups, bitbucket.ListGroupMembers, bitbucket.ListUserPermissions, bitbucket.ListGroupPermissions,
+		bitbucket.ListDefaultPermission, bitbucket.ListReviewers, bitbucket.ListWebhooks, bitbucket.ListKeys, bitbucket.ListBranches:
+		return 7 * day
+	case bitbucket.ListEnvironments:
+		return 28 * day
+	}
+	return 0
 }
 
 // readAt is when a listing was last read to its end; a reading with a window counts, since what it leaves out is known.

@@ -30,15 +30,15 @@ func TestStaleness(t *testing.T) {
 		scope("permissions", store.LedgerDisabled, ago(time.Minute), nil),
 		scope(store.MetListing, "", nil, nil),
 	}
-	run := &client.Run{StartedAt: now.Add(-time.Hour), EndedAt: ago(50 * time.Minute)}
+	at := rhythm{every: 70 * time.Minute, now: now} // an hour, and ten minutes for a run
 	want := []client.Staleness{
 		{Listing: "pull-requests", Listings: 5, Unread: 2, Oldest: ago(3 * time.Hour), AtMost: 70 * 60, Overdue: true},
 		{Listing: "repositories", Listings: 1, Oldest: ago(10 * time.Minute), AtMost: 70 * 60},
 	}
-	if diff := cmp.Diff(staleness("1h", scopes, run, now), want); diff != "" {
+	if diff := cmp.Diff(staleness(scopes, at), want); diff != "" {
 		t.Errorf("(-got +want):\n%s", diff)
 	}
-	for _, st := range staleness("disabled", scopes, run, now) {
+	for _, st := range staleness(scopes, rhythm{now: now}) {
 		if st.AtMost != 0 || st.Overdue {
 			t.Errorf("without an interval nothing is promised, but %+v", st)
 		}

@@ -194,3 +194,8 @@ func momentOf(t *time.Time) string {
 	}
 	return moment(*t)
 }
+
+func firstLineOf(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -185,64 +184,4 @@ func colon(reason string) string {
 		return ""
 	}
 	return ": " + printable(reason)
-}
-
-type runsCmd struct {
-	Name  string `arg:"" optional:"" help:"Name of a connection; all where absent."`
-	Limit int    `default:"20" help:"How many, the newest first." placeholder:"N"`
-	listing
-}
-
-// Help implements kong.HelpProvider.
-func (runsCmd) Help() string { return "Examples:\n  windlass runs\n  windlass runs acme -o json" }
-
-// Run lists.
-func (c runsCmd) Run(s *session) error {
-	if c.Limit < 1 {
-		return fault.New(fault.Usage, "--limit is %d", c.Limit).With("give a number above zero")
-	}
-	return s.with(func(d door) error {
-		runs := []client.Run{}
-		for cursor := ""; len(runs) < c.Limit; {
-			page, err := d.Runs(s.ctx, client.RunFilter{Connection: c.Name, Limit: min(c.Limit-len(runs), 1000), Cursor: cursor})
-			if err != nil {
-				return err
-			}
-			runs = append(runs, page.Items...)
-			if cursor = page.Cursor; cursor == "" {
-				break
-			}
-		}
-		rows := make([][]string, len(runs))
-		for i, r := range runs {
-			took, changes, held := "", "", ""
-			if r.Summary != nil {
-				took = fmt.Sprintf("%.1f s", r.Summary.Seconds)
-				c := r.Summary.Changes
-				changes = fmt.Sprintf("+%d ~%d -%d", c.Created, c.Updated, c.Deleted)
-				if r.Summary.Held > 0 {
-					held = strconv.Itoa(r.Summary.Held)
-				}
-			}
-			rows[i] = []string{
-				strconv.FormatInt(r.ID, 10), orElse(r.Connection, "(removed)"), r.Status, moment(r.StartedAt), took,
-				strconv.FormatInt(r.Calls, 10), changes, held, remark(r),
-			}
-		}
-		return c.print(s.Out, runs, []string{"run", "connection", "status", "started", "took", "calls", "changes", "held", "remark"}, rows)
-	})
-}
-
-// remark is why a run failed, or else what a person should look at although it did not.
-func remark(r client.Run) string {
-	text := r.Error
-	if text == "" && r.Summary != nil {
-		text = strings.Join(r.Summary.Warnings, "; ")
-	}
-	return firstLineOf(text)
-}
-
-func firstLineOf(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
-	return line
 }

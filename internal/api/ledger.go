@@ -1,0 +1,313 @@
+package api
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/windlass-hq/windlass/client"
+	"github.com/windlass-hq/windlass/internal/fault"
+	"github.com/windlass-hq/windlass/internal/store"
+)
+
+// unread is what the API calls the state of a listing whose turn has not come yet; the ledger has no row of it.
+const unread = "unread"
+
+type scopesIn struct {
+	Named
+	State         string `query:"state" enum:"complete,windowed,partial,failed,denied,disabled,unread" doc:"Only listings in this state."`
+	Listing       string `query:"listing" maxLength:"100" doc:"Only listings of this kind, such as user-permissions."`
+	NeverComplete bool   `query:"neverComplete" doc:"Only listings that have never been read to their end."`
+	Limit         int    `query:"limit" default:"250" minimum:"1" maximum:"1000"`
+	Cursor        string `query:"cursor" doc:"Cursor of the page before."`
+}
+
+func (s *Server) listScopes(ctx context.Context, in *scopesIn) (*body[client.List[client.Scope]], error) {
+	c, err := s.Store.Connection(ctx, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	after := int64(0)
+	if in.Cursor != "" {
+		if after, err = strconv.ParseInt(in.Cursor, 10, 64); err != nil || after < 1 {
+			return nil, fault.New(fault.Invalid, "the cursor is none that this server gave").With("start again without a cursor")
+		}
+	}
+	all, err := s.Store.Scopes(ctx, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := client.List[client.Scope]{Items: []client.Scope{}}
+	for _, sc := range all { // in order of their ids
+		switch {
+		case sc.ID <= after, sc.Listing == store.MetListing:
+			continue
+		case in.State != "" && in.State != orElse(string(sc.State), unread):
+			continue
+		case in.Listing != "" && in.Listing != sc.Listing:
+			continue
+		case in.NeverComplete && (sc.FirstComplete != nil || sc.State == store.LedgerDisabled):
+			continue
+		}
+		if len(out.Items) == in.Limit {
+			out.Cursor = strconv.FormatInt(out.Items[in.Limit-1].ID, 10)
+			break
+		}
+		out.Items = append(out.Items, scopeOf(sc))
+	}
+	return &body[client.List[client.Scope]]{out}, nil
+}
+
+// scopeOf is the wire form of a stored scope.
+func scopeOf(sc store.ScopeStatus) client.Scope {
+	return client.Scope{
+		ID: sc.ID, Parent: sc.Parent, Listing: sc.Listing, Title: sc.Title, State: string(sc.State), Reason: sc.Reason,
+		Since: timeOrNil(sc.Since), FirstComplete: sc.FirstComplete, LastComplete: sc.LastComplete,
+		Calls: int64(sc.Calls), Members: sc.Members,
+	}
+}
+
+type ledgerIn struct {
+	Named
+	Scope string `path:"scope" maxLength:"2000" doc:"Id, title, or parent and listing with a slash between them; percent-encoded."`
+}
+
+// ledger answers the states of one listing over time.
+func (s *Server) ledger(ctx context.Context, in *ledgerIn) (*body[client.Ledger], error) {
+	c, err := s.Store.Connection(ctx, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	sc, err := s.scope(ctx, c, in.Scope)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.Store.Ledger(ctx, sc.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := client.Ledger{Scope: scopeOf(sc), Rows: []client.LedgerRow{}}
+	for _, r := range slices.Backward(rows) {
+		out.Rows = append(out.Rows, client.LedgerRow{
+			State: string(r.State), Reason: r.Reason, Since: r.Since, Until: r.Until, FirstRun: r.Run, LastRun: r.LastRun,
+			Calls: int64(r.Calls), WindowFrom: timeOrNil(r.WindowFrom), WindowTo: timeOrNil(r.WindowTo),
+		})
+	}
+	return &body[client.Ledger]{out}, nil
+}
+
+// scope finds a scope of a connection by what people call it.
+func (s *Server) scope(ctx context.Context, c store.Connection, name string) (store.ScopeStatus, error) {
+	all, err := s.Store.Scopes(ctx, c.ID)
+	if err != nil {
+		return store.ScopeStatus{}, err
+	}
+	id, numeric := int64(0), false
+	if n, err := strconv.ParseInt(name, 10, 64); err == nil {
+		id, numeric = n, true
+	}
+	var found []store.ScopeStatus
+	for _, sc := range all {
+		if numeric && sc.ID == id || !numeric && (sc.Title == name || sc.Name() == name) {
+			found = append(found, sc)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return store.ScopeStatus{}, fault.New(fault.NotFound, "the connection %q has no listing %q", c.Name, name).
+			With("windlass runs %s --scopes lists them", c.Name)
+	case 1:
+		return found[0], nil
+	}
+	return store.ScopeStatus{}, fault.New(fault.Invalid, "%d listings of %q are called %q", len(found), c.Name, name).
+		With("name one by its number: windlass runs %s --scopes lists them", c.Name)
+}
+
+func (s *Server) completeness(ctx context.Context, in *Named) (*body[client.Completeness], error) {
+	c, err := s.Store.Connection(ctx, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.Completeness(ctx, c)
+	return &body[client.Completeness]{out}, err
+}
+
+// Completeness says how well everything is known that a connection reads.
+func (s *Server) Completeness(ctx context.Context, c store.Connection) (client.Completeness, error) {
+	out := client.Completeness{Connection: c.Name}
+	scopes, err := s.Store.Scopes(ctx, c.ID)
+	if err != nil {
+		return out, err
+	}
+	runs, err := s.Store.Runs(ctx, store.RunFilter{Connection: c.ID, Limit: 1})
+	if err != nil {
+		return out, err
+	}
+	out.Listings = []client.ListingTotals{}
+	for _, t := range tallies(scopes, s.rhythm(c, runs)) {
+		out.Listings = append(out.Listings, t.ListingTotals)
+	}
+	var never, denied groups
+	for _, sc := range scopes {
+		if sc.Listing == store.MetListing {
+			continue
+		}
+		if sc.FirstComplete == nil && sc.State != store.LedgerDisabled {
+			never.add(sc)
+		}
+		if sc.State == store.LedgerDenied {
+			denied.add(sc)
+		}
+	}
+	if out.NeverComplete, err = s.grouped(ctx, never); err != nil {
+		return out, err
+	}
+	out.Denied, err = s.grouped(ctx, denied)
+	return out, err
+}
+
+// tally is how well the listings of one kind are known.
+type tally struct {
+	client.ListingTotals
+	waiting int // have neither been read to their end nor to the end of their window; switched-off ones left out
+}
+
+// tallies counts the listings of each kind by state.
+func tallies(scopes []store.ScopeStatus, p rhythm) []tally {
+	byListing := map[string]*tally{}
+	for _, sc := range scopes {
+		if sc.Listing == store.MetListing {
+			continue
+		}
+		t := byListing[sc.Listing]
+		if t == nil {
+			t = &tally{ListingTotals: client.ListingTotals{Listing: sc.Listing}}
+			byListing[sc.Listing] = t
+		}
+		t.count(sc)
+	}
+	out := make([]tally, 0, len(byListing))
+	for _, name := range slices.Sorted(maps.Keys(byListing)) {
+		t := byListing[name]
+		if t.Disabled < t.Scopes {
+			t.AtMost, t.Overdue = p.judge(name, t.Oldest)
+		}
+		out = append(out, *t)
+	}
+	return out
+}
+
+func (t *tally) count(sc store.ScopeStatus) {
+	t.Scopes++
+	switch sc.State {
+	case store.LedgerComplete:
+		t.Complete++
+	case store.LedgerWindowed:
+		t.Windowed++
+	case store.LedgerPartial:
+		t.Partial++
+	case store.LedgerFailed:
+		t.Failed++
+	case store.LedgerDenied:
+		t.Denied++
+	case store.LedgerDisabled:
+		t.Disabled++
+		return // nobody waits for it
+	default:
+		t.Unread++
+	}
+	if sc.FirstComplete == nil {
+		t.NeverComplete++
+	}
+	read, ok := readAt(sc)
+	switch {
+	case !ok:
+		t.waiting++
+	case t.Oldest == nil || read.Before(*t.Oldest):
+		t.Oldest = &read
+	}
+}
+
+// titlesShown is how many listings of a group are named.
+const titlesShown = 5
+
+// groups collects listings that are in the same state for the same reason, as people see it: without what only says
+// which of them it was.
+type groups struct {
+	byText map[string]*client.ScopeGroup
+	parent map[string]string // of the first one
+	order  []string
+}
+
+func (g *groups) add(sc store.ScopeStatus) {
+	if g.byText == nil {
+		g.byText, g.parent = map[string]*client.ScopeGroup{}, map[string]string{}
+	}
+	key := sc.Listing + "\x00" + string(sc.State) + "\x00" + plain(sc.Reason, sc.Title)
+	one := g.byText[key]
+	if one == nil {
+		why, needs := split(plain(sc.Reason, ""))
+		one = &client.ScopeGroup{Listing: sc.Listing, State: string(sc.State), Reason: why, Needs: needs, Titles: []string{}}
+		g.byText[key], g.parent[key] = one, sc.Parent
+		g.order = append(g.order, key)
+	}
+	one.Count++
+	if len(one.Titles) < titlesShown {
+		one.Titles = append(one.Titles, orElse(sc.Title, sc.Name()))
+	}
+}
+
+// grouped returns the groups, the largest first, each with the type of what is listed under.
+func (s *Server) grouped(ctx context.Context, g groups) ([]client.ScopeGroup, error) {
+	out := []client.ScopeGroup{}
+	for _, key := range g.order {
+		one := *g.byText[key]
+		if parent := g.parent[key]; parent != "" {
+			e, err := s.Store.Entity(ctx, parent, nil)
+			if err != nil && !fault.Is(err, fault.NotFound) { // it may be closed
+				return nil, err
+			}
+			one.Of = e.Type
+		}
+		out = append(out, one)
+	}
+	slices.SortStableFunc(out, func(a, b client.ScopeGroup) int { return b.Count - a.Count })
+	return out, nil
+}
+
+// plain cuts out of a reason which listing and which request it was, so that the same of many reads the same.
+func plain(reason, title string) string {
+	if title != "" {
+		reason = strings.ReplaceAll(reason, title, "")
+		if _, of, ok := strings.Cut(title, " of "); ok && len(of) > 2 {
+			reason = strings.ReplaceAll(reason, of, "")
+		}
+	}
+	before, rest, found := strings.Cut(reason, " GET ")
+	if !found {
+		return reason
+	}
+	if end := strings.IndexByte(rest, ' '); end >= 0 {
+		return before + rest[end:]
+	}
+	return before
+}
+
+// split parts a reason from what it takes, which a refusal names in brackets at its end.
+func split(reason string) (why, needs string) {
+	before, rest, found := strings.Cut(reason, " (it takes ")
+	if !found {
+		return reason, ""
+	}
+	return before, strings.TrimSuffix(rest, ")")
+}
+
+func timeOrNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
