@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -19,6 +18,7 @@ type Push struct {
 	Message    string            `json:"message"`
 	Author     string            `json:"author"` // see AddMember for how users are named; default: the first user
 	Delete     bool              `json:"delete"` // delete the branch instead
+	Force      bool              `json:"force"`  // drop what the branch has beyond From; default: its last commit
 }
 
 // Pushed is what a push did; a hash is "" where the branch did not exist.
@@ -57,6 +57,11 @@ func (a acts) Push(p Push) (Pushed, error) {
 			delete(x.graph.branches, p.Branch)
 			return nil
 		}
+		if exists && p.Force {
+			if before, err = x.rewound(p, before); err != nil {
+				return err
+			}
+		}
 		if !exists && !x.repo.empty {
 			from := p.From
 			if from == "" {
@@ -72,12 +77,28 @@ func (a acts) Push(p Push) (Pushed, error) {
 		x.graph.branches[p.Branch] = after
 		done.After = after.String()
 		if x.repo.empty {
+			x.repo.edit() // what is derived from the name of the main branch stays as it is
 			x.repo.empty, x.repo.main = false, p.Branch
 		}
 		x.s.moved(x.repo, p.Branch, after, by, x.at)
 		return nil
 	})
 	return done, err
+}
+
+// rewound returns where a forced push starts from.
+func (x *edit) rewound(p Push, head hash) (hash, error) {
+	if p.From != "" {
+		c := x.graph.resolve(p.From)
+		if c == nil {
+			return hash{}, fault.New(fault.NotFound, "%s has no branch or commit %q", p.Repository, p.From)
+		}
+		return c.hash, nil
+	}
+	if c := x.graph.get(head); c != nil && len(c.parents) > 0 {
+		return c.parents[0], nil
+	}
+	return hash{}, nil
 }
 
 // edit is a change of one repository under the write lock.
@@ -99,7 +120,7 @@ func (a acts) change(name string, do func(*edit) error) error {
 	if err != nil {
 		return err
 	}
-	d, err := s.disk(r)
+	d, err := s.objects(r)
 	if err != nil {
 		return fault.Wrap(err, fault.Internal, "cannot write the git repository of %s", name)
 	}
@@ -108,7 +129,8 @@ func (a acts) change(name string, do func(*edit) error) error {
 		return err
 	}
 	r.edits++
-	if err := errors.Join(x.store.err, d.saveRefs(r, x.graph)); err != nil {
+	d.changed()
+	if err := x.store.err; err != nil {
 		return fault.Wrap(err, fault.Internal, "cannot write the git repository of %s", name)
 	}
 	r.updated = max(r.updated, x.at)

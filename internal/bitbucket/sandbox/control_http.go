@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/windlass-hq/windlass/internal/fault"
 )
@@ -27,7 +28,10 @@ type naming struct {
 	Name       string `json:"name"`
 	Email      string `json:"email"`
 	User       string `json:"user"`
+	Nickname   string `json:"nickname"`
+	Branch     string `json:"branch"`
 	Admin      bool   `json:"admin"`
+	Public     bool   `json:"public"`
 	ID         int    `json:"id"`
 }
 
@@ -87,10 +91,20 @@ func commands() map[string]command {
 			return named("uuid", id, err)
 		}),
 		"rename/repository": with(func(s *Sandbox, a naming) (any, error) { return did(s.RenameRepository(a.Repository, a.Name)) }),
-		"member/add":        with(func(s *Sandbox, a naming) (any, error) { return did(s.AddMember(a.Workspace, a.User, a.Admin)) }),
-		"member/remove":     with(func(s *Sandbox, a naming) (any, error) { return did(s.RemoveMember(a.Workspace, a.User)) }),
-		"credential/add":    with(func(s *Sandbox, a Credential) (any, error) { return did(s.AddCredential(a)) }),
-		"credential/edit":   editCredential,
+		"rename/project":    with(func(s *Sandbox, a naming) (any, error) { return did(s.RenameProject(a.Project, a.Name, a.Key)) }),
+		"rename/user":       with(func(s *Sandbox, a naming) (any, error) { return did(s.RenameUser(a.User, a.Name, a.Nickname)) }),
+		"move/repository":   with(func(s *Sandbox, a naming) (any, error) { return did(s.MoveRepository(a.Repository, a.Key)) }),
+		"comment":           with(func(s *Sandbox, a target) (any, error) { return did(s.Comment(a.Repository, a.ID, a.User)) }),
+		"default-branch":    with(func(s *Sandbox, a naming) (any, error) { return did(s.SetDefaultBranch(a.Repository, a.Branch)) }),
+		"public": with(func(s *Sandbox, a naming) (any, error) {
+			return did(s.SetPublic(Place{Project: a.Project, Repository: a.Repository}, a.Public))
+		}),
+		"clock":           setClock,
+		"day":             with(playDay),
+		"member/add":      with(func(s *Sandbox, a naming) (any, error) { return did(s.AddMember(a.Workspace, a.User, a.Admin)) }),
+		"member/remove":   with(func(s *Sandbox, a naming) (any, error) { return did(s.RemoveMember(a.Workspace, a.User)) }),
+		"credential/add":  with(func(s *Sandbox, a Credential) (any, error) { return did(s.AddCredential(a)) }),
+		"credential/edit": editCredential,
 		"credential/expire-tokens": with(func(s *Sandbox, a naming) (any, error) {
 			s.ExpireTokens(a.Name)
 			return did(nil)
@@ -107,6 +121,28 @@ func commands() map[string]command {
 			return did(nil)
 		},
 	}
+}
+
+// playDay answers the acts of a day.
+func playDay(s *Sandbox, o DayOptions) (any, error) {
+	done, err := s.Day(o)
+	return named("acts", done, err)
+}
+
+// setClock takes {"skew": "3m"}, "-3m" to be behind.
+func setClock(s *Sandbox, body []byte) (any, error) {
+	var args struct {
+		Skew string `json:"skew"`
+	}
+	if err := decode(body, &args); err != nil {
+		return nil, err
+	}
+	d, err := time.ParseDuration(args.Skew)
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Invalid, "%q is no span of time", args.Skew).With("write it like 3m or -90s")
+	}
+	s.SetSkew(d)
+	return did(nil)
 }
 
 // editCredential changes only the keys that are in the JSON; the name says which credential.

@@ -92,13 +92,8 @@ func (a acts) judge(repository string, id int, name string, v verdict) error {
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(p.people, func(x participation) bool { return x.user == u })
-	if i < 0 {
-		i = len(p.people)
-		p.people = append(p.people, participation{user: u})
-	}
 	at := s.now()
-	x := &p.people[i]
+	x := p.participant(u)
 	x.verdict, x.on, x.at = v, at, at
 	if v == noVerdict {
 		x.at = 0
@@ -193,6 +188,7 @@ type PullRequestUpdate struct {
 	Title       *string   `json:"title"`
 	Description *string   `json:"description"`
 	Draft       *bool     `json:"draft"`
+	Destination *string   `json:"destination"` // of an open one: another branch to merge into
 	Reviewers   *[]string `json:"reviewers"`
 }
 
@@ -202,6 +198,11 @@ func (a acts) UpdatePullRequest(o PullRequestUpdate) error {
 		p, err := x.repo.ws.world.findPullRequest(o.Repository, o.ID)
 		if err != nil {
 			return err
+		}
+		if o.Destination != nil {
+			if err := x.retarget(p, *o.Destination); err != nil {
+				return err
+			}
 		}
 		if o.Reviewers != nil {
 			people := slices.DeleteFunc(slices.Clone(p.people), func(y participation) bool { return y.reviewer && y.on == 0 })

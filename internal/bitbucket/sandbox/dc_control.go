@@ -233,12 +233,7 @@ func (d DataCenter) CreateUser(login, name, email string) (int, error) {
 		u := dc.world.addUser(name, email, d.s.now())
 		u.login = login
 		dc.register(u, 1)
-		for base, n := u.slug, '2'; ; n++ {
-			if other := dc.userBySlug(u.slug); other == u {
-				break
-			}
-			u.slug = base + string(n)
-		}
+		dc.slugFor(u)
 		id = int(u.number)
 		return nil
 	})

@@ -14,7 +14,11 @@ type dcNaming struct {
 	Name       string `json:"name"`
 	Email      string `json:"email"`
 	User       string `json:"user"`
+	Key        string `json:"key"`
+	Nickname   string `json:"nickname"`
+	Branch     string `json:"branch"`
 	Archived   bool   `json:"archived"`
+	Public     bool   `json:"public"`
 }
 
 // dcCommands is the control API of the Data Center side, below /sandbox/.
@@ -33,6 +37,24 @@ func dcCommands() map[string]command {
 		}),
 		"dc/needs-work": with(func(s *Sandbox, a target) (any, error) {
 			return did(s.DataCenter().NeedsWork(a.Repository, a.ID, a.User))
+		}),
+		"dc/comment": with(func(s *Sandbox, a target) (any, error) {
+			return did(s.DataCenter().Comment(a.Repository, a.ID, a.User))
+		}),
+		"dc/reopen": with(func(s *Sandbox, a target) (any, error) {
+			return did(s.DataCenter().Reopen(a.Repository, a.ID, a.User))
+		}),
+		"dc/rename/project": with(func(s *Sandbox, a dcNaming) (any, error) {
+			return did(s.DataCenter().RenameProject(a.Project, a.Name, a.Key))
+		}),
+		"dc/rename/user": with(func(s *Sandbox, a dcNaming) (any, error) {
+			return did(s.DataCenter().RenameUser(a.User, a.Name, a.Nickname))
+		}),
+		"dc/default-branch": with(func(s *Sandbox, a dcNaming) (any, error) {
+			return did(s.DataCenter().SetDefaultBranch(a.Repository, a.Branch))
+		}),
+		"dc/public": with(func(s *Sandbox, a dcNaming) (any, error) {
+			return did(s.DataCenter().SetPublic(Place{Project: a.Project, Repository: a.Repository}, a.Public))
 		}),
 		"dc/merge": with(func(s *Sandbox, a target) (any, error) {
 			h, err := s.DataCenter().Merge(a.Repository, a.ID, a.User)

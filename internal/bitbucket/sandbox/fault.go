@@ -30,6 +30,7 @@ const (
 	FaultExpired  FaultKind = "expired"      // 401: the OAuth token expired in mid-run
 	FaultShift    FaultKind = "shift"        // from the second page on everything has moved by Shift places
 	FaultMissing  FaultKind = "missing-next" // a page in the middle claims to be the last
+	FaultSorted   FaultKind = "sorted"       // 500 where several states are sorted in a repository with more pull requests than Over (FACTS 65)
 )
 
 // Fault makes requests misbehave that match it.
@@ -44,6 +45,7 @@ type Fault struct {
 	Delay      time.Duration `json:"delay"`       // of slow, in nanoseconds in JSON
 	RetryAfter string        `json:"retry_after"` // of 429: "" absent, or the header's text
 	Variant    string        `json:"variant"`     // of odd: null-author, wrong-types or no-id
+	Over       int           `json:"over"`        // of sorted
 	Shift      int           `json:"shift"`       // of shift: 1 when something before was deleted (the default), -1 when something was added
 }
 
@@ -99,7 +101,7 @@ func (s *Sandbox) ClearFaults() {
 
 func (f Fault) check() error {
 	switch f.Kind {
-	case FaultStatus, FaultReset, FaultCut, FaultSlow, FaultTruncate, FaultHTML, FaultText, FaultLimited, FaultRepeat, FaultExpired, FaultShift, FaultMissing:
+	case FaultStatus, FaultReset, FaultCut, FaultSlow, FaultTruncate, FaultHTML, FaultText, FaultLimited, FaultRepeat, FaultExpired, FaultShift, FaultMissing, FaultSorted:
 		return nil
 	case FaultOdd:
 		switch f.Variant {
@@ -109,7 +111,7 @@ func (f Fault) check() error {
 		return fault.New(fault.Invalid, "unknown variant %q of an odd object", f.Variant).With("use null-author, wrong-types or no-id")
 	}
 	return fault.New(fault.Invalid, "unknown kind of fault %q", f.Kind).
-		With("use status, reset, cut, slow, truncate, html, text, 429, repeat, odd, expired, shift or missing-next")
+		With("use status, reset, cut, slow, truncate, html, text, 429, repeat, odd, expired, shift, missing-next or sorted")
 }
 
 // take returns the fault that hits a request. A used-up one stays in the list without effect, so that RemoveFault

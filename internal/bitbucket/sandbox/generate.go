@@ -18,6 +18,7 @@ const (
 	streamControl
 	streamSSH
 	streamSettings
+	streamDay
 )
 
 const (

@@ -33,6 +33,9 @@ func (s *Sandbox) takePush(ctx context.Context, r *repo, d *objects, push spool,
 	ctx = context.WithoutCancel(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := d.flush(r, r.ws.world.graph(r)); err != nil { // what has happened since the push came in
+		return nil, err
+	}
 	cmd := gitCommand(ctx, d.dir, "receive-pack", "--stateless-rpc", d.dir)
 	var out bytes.Buffer
 	cmd.Stdin, cmd.Stdout = push, &out

@@ -18,6 +18,9 @@ func (c *call) getPullRequests() *failure {
 	if f != nil {
 		return f
 	}
+	if c.fault != nil && c.fault.Kind == FaultSorted && c.query.Get("sort") != "" && len(c.query["state"]) > 1 && len(r.prs) > c.fault.Over {
+		return fail(http.StatusInternalServerError, "Something went wrong (500)", "")
+	}
 	c.s.world.hashes(r)
 	var list []*pullRequest
 	for _, p := range slices.Backward(r.prs) {

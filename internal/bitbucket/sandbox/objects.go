@@ -13,14 +13,27 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // objects is the bare repository on disk. What is pushed is unpacked (receive.unpackLimit), so every object is either
 // loose, in the one pack written here without deltas, or, for an import, in the folder it was imported from.
+//
+// What control acts make stays in memory until git asks, since most of it never does.
 type objects struct {
 	dir     string
 	pack    string
 	offsets map[hash]uint32
+
+	mu      sync.Mutex
+	pending map[hash]object // not on disk yet
+	stale   bool            // the refs on disk are not those of the graph
+}
+
+// object is an object that git has not asked for yet.
+type object struct {
+	kind objectKind
+	data []byte
 }
 
 // bareConfig lets clients fetch whatever hash REST names, and filter.
@@ -53,16 +66,52 @@ func makeBare(dir, main string) (*objects, error) {
 	return &objects{dir: dir}, os.WriteFile(filepath.Join(dir, "config"), []byte(bareConfig), 0o600)
 }
 
-// disk returns the repository on disk and writes it when it is first needed. It may be called with the world locked
-// for reading.
+// disk returns the repository on disk, as git is to find it. It may be called with the world locked for reading.
 func (s *Sandbox) disk(r *repo) (*objects, error) {
+	d, err := s.objects(r)
+	if err != nil {
+		return nil, err
+	}
+	return d, d.flush(r, r.ws.world.graph(r))
+}
+
+// flush writes what control acts have changed.
+func (d *objects) flush(r *repo, g *graph) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for h, o := range d.pending {
+		if err := d.save(h, o); err != nil {
+			return err
+		}
+		delete(d.pending, h)
+	}
+	if !d.stale {
+		return nil
+	}
+	if err := d.saveRefs(r, g); err != nil {
+		return err
+	}
+	d.stale = false
+	return nil
+}
+
+// changed says that the refs of the graph are other ones now.
+func (d *objects) changed() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stale = true
+}
+
+// objects returns the repository, which is written to disk when it is first needed. It may be called with the world
+// locked for reading.
+func (s *Sandbox) objects(r *repo) (*objects, error) {
 	if d := r.history.disk.Load(); d != nil {
 		return d, nil
 	}
 	g := r.ws.world.graph(r)
 	// Whoever changes a repository has it written first. Its forks are made of what was generated, so they go before it.
 	for _, f := range r.forks {
-		if _, err := s.disk(f); err != nil {
+		if _, err := s.objects(f); err != nil {
 			return nil, err
 		}
 	}
@@ -154,15 +203,26 @@ func (d *objects) loose(h hash) string {
 	return filepath.Join(d.dir, "objects", name[:2], name[2:])
 }
 
-// write stores a loose object, unless it is there already.
-func (d *objects) write(kind objectKind, h hash, data []byte) error {
+// write keeps an object.
+func (d *objects) write(kind objectKind, h hash, data []byte) {
+	if _, ok := d.offsets[h]; ok {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.pending == nil {
+		d.pending = map[hash]object{}
+	}
+	d.pending[h] = object{kind, slices.Clone(data)}
+}
+
+// save writes a loose object, unless it is there already.
+func (d *objects) save(h hash, o object) error {
 	path := d.loose(h)
 	if _, err := os.Stat(path); err == nil {
 		return nil
 	}
-	if _, ok := d.offsets[h]; ok {
-		return nil
-	}
+	kind, data := o.kind, o.data
 	var b bytes.Buffer
 	zw := zlib.NewWriter(&b)
 	_, err := zw.Write(append([]byte(kind.String()+" "+strconv.Itoa(len(data))+"\x00"), data...))
@@ -177,6 +237,12 @@ func (d *objects) write(kind objectKind, h hash, data []byte) error {
 
 // read returns the bytes of an object.
 func (d *objects) read(h hash) ([]byte, error) {
+	d.mu.Lock()
+	o, ok := d.pending[h]
+	d.mu.Unlock()
+	if ok {
+		return o.data, nil
+	}
 	raw, err := os.ReadFile(d.loose(h))
 	if err == nil {
 		data, err := inflate(bytes.NewReader(raw))

@@ -27,6 +27,8 @@ type Options struct {
 	// Clock gives the time of what happens while the sandbox runs: changes, token expiry, rate limits. Default
 	// time.Now.
 	Clock func() time.Time
+	// Skew is how far the sandbox's clock is ahead of Clock; see SetSkew.
+	Skew time.Duration
 
 	Latency time.Duration // added to every REST answer
 
@@ -92,6 +94,9 @@ type Sandbox struct {
 	issued  map[string]*issuedToken
 	serial  uint64
 	lastNow int64
+	acting  int64        // when what happens now happens, while Day runs; zero: by the clock
+	skew    atomic.Int64 // nanoseconds by which clock is ahead of Options.Clock
+	dayMu   sync.Mutex   // one Day at a time
 
 	limits *limiter
 	stats  *stats
@@ -147,10 +152,12 @@ func New(o Options) (*Sandbox, error) {
 		return nil, err
 	}
 	s := &Sandbox{
-		opts: o, clock: o.Clock, world: generate(o),
+		opts: o, world: generate(o),
 		byToken: map[string]*credential{}, issued: map[string]*issuedToken{},
 		lastNow: o.Epoch.UnixMicro(), limits: newLimiter(o.Limits), faults: newFaultTable(),
 	}
+	s.clock = func() time.Time { return o.Clock().Add(time.Duration(s.skew.Load())) }
+	s.skew.Store(int64(o.Skew))
 	s.acts = acts{s: s, of: func() *world { return s.world }}
 	s.routes = newRouteTable(cloudRoutes(), cloudUnknown)
 	s.dcVersion, s.dcRoutes = version, newRouteTable(dcRoutes(version), dcUnknown)
@@ -215,6 +222,14 @@ func (s *Sandbox) date() time.Time {
 // now returns the time in microseconds; it never stands still, so what happens later is dated later. The caller
 // holds the write lock.
 func (s *Sandbox) now() int64 {
-	s.lastNow = max(s.lastNow+1, s.clock().UnixMicro())
+	at := s.acting
+	if at == 0 {
+		at = s.clock().UnixMicro()
+	}
+	s.lastNow = max(s.lastNow+1, at)
 	return s.lastNow
 }
+
+// SetSkew puts the sandbox's clock so far ahead of Options.Clock, or behind it when negative: what happens from now on
+// is dated by it, and the header Date tells it.
+func (s *Sandbox) SetSkew(ahead time.Duration) { s.skew.Store(int64(ahead)) }

@@ -53,6 +53,7 @@ func plainText(status int, text string) *failure {
 // serve is the one door. What is not REST is told apart by its path.
 func (s *Sandbox) serve(rw http.ResponseWriter, req *http.Request) {
 	path := req.URL.EscapedPath()
+	rw.Header().Set("Date", s.date().Format(http.TimeFormat)) // for faults, tokens and git too
 	if strings.HasPrefix(path, "/sandbox/") || path == "/sandbox" {
 		s.serveControl(rw, req)
 		return

@@ -11,6 +11,7 @@ import (
 // HookSpec is a webhook: of a repository or a workspace of the Cloud, of a repository or a project of Data Center.
 type HookSpec struct {
 	Place
+	ID     string   `json:"id"` // of the one to change; AddHook takes none
 	Name   string   `json:"name"`
 	URL    string   `json:"url"`
 	Events []string `json:"events"`
@@ -54,6 +55,32 @@ func (a acts) AddHook(o HookSpec) (string, error) {
 		return nil
 	})
 	return id, err
+}
+
+// ChangeHook replaces all of a webhook but its id, its creation and, unless another is given, its secret.
+func (a acts) ChangeHook(o HookSpec) error {
+	return a.alter(o.Place, func(at site) error {
+		if o.URL == "" || len(o.Events) == 0 {
+			return fault.New(fault.Invalid, "a webhook needs a url and events")
+		}
+		if at.dc != nil {
+			list, err := at.serverHooks()
+			if err != nil {
+				return err
+			}
+			return replace(list, o.ID, func(h *webhook) string { return strconv.Itoa(int(h.id)) }, func(h *webhook) {
+				h.name, h.url, h.events, h.active, h.updated = o.Name, o.URL, o.Events, o.Active, a.s.now()
+				if o.Secret != "" {
+					h.secret = o.Secret
+				}
+			})
+		}
+		s := at.edit()
+		return replace(&s.hooks, o.ID, func(h *cloudHook) string { return h.id.String() }, func(h *cloudHook) {
+			h.description, h.url, h.events, h.active = o.Name, o.URL, o.Events, o.Active
+			h.secret = h.secret || o.Secret != ""
+		})
+	})
 }
 
 // serverHooks is where Data Center keeps the hooks of a place.

@@ -52,6 +52,7 @@ func settingCommands(prefix string, of func(*Sandbox) acts) map[string]command {
 			id, err := of(s).AddHook(o)
 			return named("id", id, err)
 		}),
+		"hook/change": with(func(s *Sandbox, o HookSpec) (any, error) { return did(of(s).ChangeHook(o)) }),
 		"hook/delete": with(func(s *Sandbox, o hookRef) (any, error) { return did(of(s).DeleteHook(o.Place, o.ID)) }),
 		"key/add": with(func(s *Sandbox, o KeySpec) (any, error) {
 			id, err := of(s).AddKey(o)

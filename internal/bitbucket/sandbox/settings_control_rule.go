@@ -119,6 +119,19 @@ func remove[T any](all *[]T, id string, of func(T) string) error {
 	return nil
 }
 
+// replace puts a changed copy in the place of the one thing that has an id, since readers may still hold the old one.
+func replace[T any](all *[]*T, id string, of func(*T) string, change func(*T)) error {
+	i := slices.IndexFunc(*all, func(x *T) bool { return of(x) == id })
+	if i < 0 {
+		return fault.New(fault.NotFound, "there is none with id %s", id)
+	}
+	x := *(*all)[i]
+	change(&x)
+	*all = slices.Clone(*all)
+	(*all)[i] = &x
+	return nil
+}
+
 // ReviewersSpec are the default reviewers of a repository or a project, all of them.
 type ReviewersSpec struct {
 	Place

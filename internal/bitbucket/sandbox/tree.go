@@ -54,9 +54,7 @@ type store struct {
 func (s *store) commit(commit) {}
 
 func (s *store) object(kind objectKind, h hash, data []byte) {
-	if s.err == nil {
-		s.err = s.disk.write(kind, h, data)
-	}
+	s.disk.write(kind, h, data)
 }
 
 func (s *store) put(kind objectKind, data []byte) hash {
