@@ -95,6 +95,10 @@ func checkDeclared(t *testing.T, objects []graph.Object) {
 	t.Helper()
 	goldentest.CheckDeclared(t, objects, func(key string) string {
 		switch {
+		case strings.Contains(key, ":perm:"):
+			return graph.TypePermission
+		case strings.Contains(key, ":group:"):
+			return graph.TypeGroup
 		case strings.Contains(key, ":user:"):
 			return graph.TypeUser
 		case strings.Contains(key, ":project:"):
