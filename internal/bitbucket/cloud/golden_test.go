@@ -97,8 +97,12 @@ func checkDeclared(t *testing.T, objects []graph.Object) {
 	t.Helper()
 	goldentest.CheckDeclared(t, objects, func(key string) string {
 		switch {
+		case strings.Contains(key, ":perm:"):
+			return graph.TypePermission
 		case strings.HasPrefix(key, "cloud:user:"):
 			return graph.TypeUser
+		case strings.Contains(key, ":group:"):
+			return graph.TypeGroup
 		case key == "cloud:"+wsUUID:
 			return graph.TypeWorkspace
 		case key == "cloud:"+repoUUID:
