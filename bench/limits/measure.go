@@ -85,7 +85,7 @@ func (w workspace) measure(ctx context.Context, consumers int, stated bool) (f f
 		if err != nil {
 			return nil, err
 		}
-		return sync.Cloud(c, nil, clock.Now), nil
+		return sync.Cloud(c, nil, nil, clock.Now), nil
 	})
 	began, started := clock.Now(), time.Now()
 	sum, err := engine.Run(ctx, "bench", sync.RunOptions{Drain: true}, nil)

@@ -117,7 +117,7 @@ func (s scene) measure(ctx context.Context, seed uint64, pace bitbucket.Throttle
 			if err != nil {
 				return nil, err
 			}
-			readers[i] = engines.DataCenter(c, nil)
+			readers[i] = engines.DataCenter(c, nil, nil)
 			return readers[i], nil
 		})
 		g.Go(func() error {

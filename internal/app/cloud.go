@@ -14,7 +14,7 @@ func (a *App) openCloud(conn store.Connection, credentials []bitbucket.Credentia
 		return nil, err
 	}
 	return cloud.New(cloud.Options{
-		APIURL: conn.Settings["api-url"], SiteURL: conn.Settings["site-url"], Credentials: credentials, Connection: conn.Name,
+		APIURL: conn.Settings["api-url"], SiteURL: conn.Settings["site-url"], Credentials: credentials, Role: w.role, Connection: conn.Name,
 		HTTP: &http.Client{Transport: transport}, Now: a.Now, Version: Version().Version, NoWait: w.noWait, OnWait: w.onWait,
 		Spending: a.store, Allowance: cloud.Stated(conn.Settings["allowance"]), Interactive: w.interactive,
 		AllowHTTP: conn.Settings["allow-http"] == "true", NoPullRequests: conn.Settings["pull-requests"] == "false",

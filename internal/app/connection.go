@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/windlass-hq/windlass/internal/bitbucket"
+	"github.com/windlass-hq/windlass/internal/bitbucket/cloud"
 	"github.com/windlass-hq/windlass/internal/bitbucket/datacenter"
 	"github.com/windlass-hq/windlass/internal/fault"
 	"github.com/windlass-hq/windlass/internal/store"
@@ -17,8 +18,9 @@ import (
 type way struct {
 	noWait      bool
 	onWait      func(time.Time, string)
-	interactive bool     // a person waits for it
-	projects    []string // of a Data Center; none means the whole instance
+	interactive bool           // a person waits for it
+	projects    []string       // of a Data Center; none means the whole instance
+	role        bitbucket.Role // whose credentials it uses beside those that do everything; data where empty
 }
 
 // openReader makes the reader of a connection; it is sync.Options.Open.
@@ -30,20 +32,38 @@ func (a *App) openReader(conn store.Connection, credentials []store.Credential, 
 	w := way{noWait: noWait, onWait: onWait}
 	switch bitbucket.Product(conn.Product) {
 	case bitbucket.Cloud:
-		c, err := a.openCloud(conn, list, w)
+		c, others, err := byRole(list, w, func(w way) (*cloud.Client, error) { return a.openCloud(conn, list, w) })
 		if err != nil {
 			return nil, err
 		}
-		return sync.Cloud(c, workspaces(conn), a.Now), nil
+		return sync.Cloud(c, others, workspaces(conn), a.Now), nil
 	case bitbucket.DataCenter:
 		w.projects = projects(conn)
-		c, err := a.openDataCenter(conn, list, w)
+		c, others, err := byRole(list, w, func(w way) (*datacenter.Client, error) { return a.openDataCenter(conn, list, w) })
 		if err != nil {
 			return nil, err
 		}
-		return sync.DataCenter(c, projects(conn)), nil
+		return sync.DataCenter(c, others, projects(conn)), nil
 	}
 	return nil, unknownProduct(conn)
+}
+
+// byRole opens the client that reads data, and one more for each other role of reading that has credentials of its own.
+func byRole[C any](credentials []bitbucket.Credential, w way, open func(way) (C, error)) (data C, others map[bitbucket.Role]C, err error) {
+	if data, err = open(w); err != nil {
+		return data, nil, err
+	}
+	others = map[bitbucket.Role]C{}
+	for _, role := range []bitbucket.Role{bitbucket.RoleAccess, bitbucket.RoleHooks} {
+		if !slices.ContainsFunc(credentials, func(k bitbucket.Credential) bool { return k.Role == role }) {
+			continue
+		}
+		w.role = role
+		if others[role], err = open(w); err != nil {
+			return data, nil, err
+		}
+	}
+	return data, others, nil
 }
 
 func unknownProduct(conn store.Connection) error {
@@ -143,7 +163,7 @@ func (a *App) preflight(ctx context.Context, conn store.Connection, credentials 
 	}
 	defer c.close()
 	var since time.Time
-	if w := window(conn.Settings["history"]); w > 0 {
+	if w := sync.History(conn.Settings["history"]); w > 0 {
 		since = a.Now().Add(-w)
 	}
 	return c.preflight(ctx, since)

@@ -18,7 +18,7 @@ func (a *App) openDataCenter(conn store.Connection, credentials []bitbucket.Cred
 		return nil, err
 	}
 	return datacenter.New(datacenter.Options{
-		URL: conn.Settings["url"], Instance: conn.Settings["instance"], Projects: w.projects, Credentials: credentials, Connection: conn.Name,
+		URL: conn.Settings["url"], Instance: conn.Settings["instance"], Projects: w.projects, Credentials: credentials, Role: w.role, Connection: conn.Name,
 		HTTP: &http.Client{Transport: transport}, Now: a.Now, Version: Version().Version, NoWait: w.noWait, OnWait: w.onWait,
 		Spending: a.store, Throttle: throttle, Pacer: a.store, Interactive: w.interactive,
 		AllowHTTP: conn.Settings["allow-http"] == "true", NoPullRequests: conn.Settings["pull-requests"] == "false",

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/windlass-hq/windlass/internal/api"
-	"github.com/windlass-hq/windlass/internal/config"
 	"github.com/windlass-hq/windlass/internal/fault"
 	"github.com/windlass-hq/windlass/internal/job"
 	"github.com/windlass-hq/windlass/internal/store"
@@ -161,9 +160,6 @@ func (r *runs) do(conn store.Connection, o sync.RunOptions, started func(int64))
 
 	ctx, cancel := context.WithCancel(r.life)
 	defer cancel()
-	if o.Since == 0 && !o.Full {
-		o.Since = window(conn.Settings["history"])
-	}
 	var mu gosync.Mutex // guards id: progress comes from several goroutines
 	id := int64(0)
 	watch := func(e sync.Event) {
@@ -190,21 +186,6 @@ func (r *runs) do(conn store.Connection, o sync.RunOptions, started func(int64))
 		r.ended(id, err)
 	}
 	return sum, err
-}
-
-// window is how far back pull requests go by the connection's history option; zero for all.
-func window(history string) time.Duration {
-	switch history {
-	case "", "all":
-		return 0
-	case "none":
-		return 24 * time.Hour
-	}
-	d, err := config.ParseDuration(history)
-	if err != nil {
-		return 0 // it was checked when it was stored; reading all is never wrong
-	}
-	return d
 }
 
 func (r *runs) add(id, connection int64, cancel context.CancelFunc) {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/windlass-hq/windlass/internal/fault"
 )
@@ -115,7 +117,7 @@ func (c *Client) List(ctx context.Context, l Listing, yield func(Page) error) er
 			cur.at = *env.Next
 			c.prefetch(ctx, l, p, cur)
 		}
-		out := Page{RequestedAt: resp.RequestedAt, Principal: p, Again: cur.pages == 1 && yielded}
+		out := Page{RequestedAt: resp.RequestedAt, ServedAt: servedAt(resp.Header), Principal: p, Again: cur.pages == 1 && yielded}
 		l.Convert(env.Values, &out)
 		yielded = true
 		if err := yield(out); err != nil {
@@ -125,6 +127,15 @@ func (c *Client) List(ctx context.Context, l Listing, yield func(Page) error) er
 			return broken
 		}
 	}
+}
+
+// servedAt reads the clock of whoever answered (RFC 9110, section 6.6.1).
+func servedAt(h http.Header) time.Time {
+	at, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		return time.Time{}
+	}
+	return at
 }
 
 // Refused reports whether an error says that a principal may not see something that another one may.

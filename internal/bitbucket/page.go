@@ -15,6 +15,7 @@ type Page struct {
 	Repos   []RepoRef      // in a listing of repositories: how to ask for what is inside each
 
 	RequestedAt time.Time // when the request of this page was sent
+	ServedAt    time.Time // the provider's clock as the answer tells it, to the second; zero where it does not
 	Odd         []Odd
 
 	// Principal names who read the page. A complete listing comes from one principal, first page to last. Where a

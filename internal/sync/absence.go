@@ -181,6 +181,9 @@ func (p *pass) stillOpen(ctx context.Context, keys []string) ([]store.EntityRow,
 func (p *pass) confirmAbsent(ctx context.Context, a absence, open []store.EntityRow) (gone, hidden []string, unsure string, err error) {
 	if !a.listing.Direct {
 		still, reason, err := p.absentTwice(ctx, a, open)
+		if a.listing.Owned {
+			return still, nil, reason, err
+		}
 		// The account of a member who left, or whom we no longer meet, is not deleted: we do not see it any more.
 		return nil, still, reason, err
 	}

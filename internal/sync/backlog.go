@@ -1,11 +1,11 @@
 package sync
 
 import (
+	"cmp"
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	gosync "sync"
@@ -23,21 +23,47 @@ import (
 // is Bitbucket or the network, and asking for the remaining thousands would only harm.
 const maxFailures = 8
 
-// item is one repository whose pull requests are wanted. There may be ten thousand of them, so what it takes to ask
-// for them is read when their turn comes.
+// item is one piece of background work: the pull requests of a repository, or the settings of a place. There may be ten
+// thousand of them, so what it takes to ask for them is read when their turn comes.
 type item struct {
-	name    string // of the row of work
-	wanted  int64
-	scope   int64
-	updated int64 // milliseconds
+	kind itemKind
+
+	name   string // of the row of work, of pull requests
+	wanted int64
+	scope  int64
+
+	parent string // key of the place, of settings
+	lists  []store.Scope
 }
 
-// backlog lists the pull requests of every repository that wants it, several at a time, those updated last first.
-// It stops between two repositories once the deadline has passed (never for a zero one); what is left stays wanted.
-func (p *pass) backlog(ctx context.Context, deadline time.Time) error {
+type itemKind int
+
+const (
+	currentItem  itemKind = iota // pull requests that are open or changed since the last time
+	historyItem                  // all pull requests of a repository, as far back as the connection goes
+	settingsItem                 // lists of what administrators set
+)
+
+// backlog does the background work that is wanted, several pieces at a time. It stops between two of them once the
+// deadline has passed (never for a zero one); what is left stays wanted. It reports whether nothing was left.
+func (p *pass) backlog(ctx context.Context, deadline time.Time) (done bool, err error) {
+	for {
+		left, err := p.backlogOnce(ctx, deadline)
+		if err != nil || !left {
+			return err == nil, err
+		}
+		if !deadline.IsZero() && !p.Now().Before(deadline) {
+			return false, nil
+		}
+	}
+}
+
+// backlogOnce does the work that is wanted now. It reports whether there may be more: that it stopped before the end, or
+// that what it did may have made other work.
+func (p *pass) backlogOnce(ctx context.Context, deadline time.Time) (left bool, err error) {
 	items, err := p.wanted(ctx)
 	if err != nil || len(items) == 0 {
-		return err
+		return false, err
 	}
 	var (
 		mu       gosync.Mutex
@@ -60,7 +86,7 @@ func (p *pass) backlog(ctx context.Context, deadline time.Time) error {
 	for range min(p.Parallel, len(items)) {
 		g.Go(func() error {
 			for it, ok := next(); ok; it, ok = next() {
-				title, entry, err := p.pullRequests(ctx, it)
+				title, entry, err := p.do(ctx, it)
 				if fault.Is(err, fault.Limited) {
 					mu.Lock()
 					spent = err
@@ -78,7 +104,7 @@ func (p *pass) backlog(ctx context.Context, deadline time.Time) error {
 					failures = 0
 				}
 				giveUp := failures >= maxFailures
-				event := Event{Phase: "pull requests", Scope: title, Done: done, Total: len(items), Calls: p.reader.Calls()}
+				event := Event{Phase: it.kind.String(), Scope: title, Done: done, Total: len(items), Calls: p.reader.Calls()}
 				mu.Unlock()
 				event.Objects = p.tally.applied(store.Result{}, 0)
 				p.progress(event)
@@ -91,35 +117,83 @@ func (p *pass) backlog(ctx context.Context, deadline time.Time) error {
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return err
+		return true, err
 	}
-	return spent
+	return true, spent
 }
 
-// wanted returns the repositories whose pull requests are to be listed, newest update first. Rows whose repository
-// has gone meanwhile, or that were queued before pull requests were switched off, are settled.
+// String is the phase of a run in which the work is done.
+func (k itemKind) String() string {
+	switch k {
+	case historyItem:
+		return "history"
+	case settingsItem:
+		return "settings"
+	default:
+		return "pull requests"
+	}
+}
+
+func (p *pass) do(ctx context.Context, it item) (title string, entry store.LedgerEntry, err error) {
+	if it.kind == settingsItem {
+		return p.settings(ctx, it)
+	}
+	return p.pullRequests(ctx, it)
+}
+
+// wanted returns what there is to do, each kind in its order and the kinds in turn.
 func (p *pass) wanted(ctx context.Context) ([]item, error) {
-	prefix := pullsPrefix(p.conn.ID)
-	rows, err := p.Store.Wanted(ctx, prefix)
-	if err != nil || len(rows) == 0 {
+	known, err := p.Store.ParentStates(ctx, p.conn.ID, pullRequests)
+	if err != nil {
 		return nil, err
 	}
-	updated, err := p.Store.ParentsUpdated(ctx, p.conn.ID, pullRequests)
+	p.count = len(known)
+	current, err := p.wantedPulls(ctx, currentItem, pullsPrefix(p.conn.ID), known)
+	if err != nil {
+		return nil, err
+	}
+	history, err := p.wantedPulls(ctx, historyItem, historyPrefix(p.conn.ID), known)
+	if err != nil {
+		return nil, err
+	}
+	if p.byHand() { // its listings go back as far as there is to go
+		history = nil
+	}
+	settings, err := p.dueSettings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return inTurn(current, history, settings), nil
+}
+
+// wantedPulls returns the repositories whose pull requests are to be listed: those that never were first, then those
+// that were the longest time ago; among equals those that were updated last. Rows whose repository has gone meanwhile,
+// or that were queued before pull requests were switched off, are settled.
+func (p *pass) wantedPulls(ctx context.Context, kind itemKind, prefix string, known map[int64]store.ParentState) ([]item, error) {
+	rows, err := p.Store.Wanted(ctx, prefix)
 	if err != nil {
 		return nil, err
 	}
 	items := make([]item, 0, len(rows))
 	for _, w := range rows {
 		id, err := strconv.ParseInt(strings.TrimPrefix(w.Name, prefix), 10, 64)
-		if at, known := updated[id]; err == nil && known && p.conn.Settings["pull-requests"] != "false" {
-			items = append(items, item{name: w.Name, wanted: w.Wanted, scope: id, updated: at})
+		if _, ok := known[id]; err == nil && ok && p.conn.Settings["pull-requests"] != "false" {
+			items = append(items, item{kind: kind, name: w.Name, wanted: w.Wanted, scope: id})
 			continue
 		}
 		if _, err := p.Store.Settle(ctx, w.Name, w.Wanted); err != nil {
 			return nil, err
 		}
 	}
-	sort.SliceStable(items, func(i, j int) bool { return items[i].updated > items[j].updated })
+	slices.SortStableFunc(items, func(a, b item) int {
+		x, y := known[a.scope], known[b.scope]
+		if kind == currentItem && !p.byHand() {
+			if c := x.Watermark.Compare(y.Watermark); c != 0 {
+				return c
+			}
+		}
+		return cmp.Compare(y.Updated, x.Updated)
+	})
 	return items, nil
 }
 
@@ -137,49 +211,6 @@ func (p *pass) repository(ctx context.Context, key string) (bitbucket.RepoRef, b
 		Key: key, WorkspaceSlug: text("owner"), WorkspaceUUID: text("ownerId"), ProjectKey: row.Home,
 		Project: text("projectKey"), Slug: text("slug"), UUID: text("id"), Name: text("name"), FullName: text("fullName"),
 	}, true, nil
-}
-
-// pullRequests lists the pull requests of one repository, closes what is confirmed gone, and settles the row of work.
-func (p *pass) pullRequests(ctx context.Context, it item) (title string, entry store.LedgerEntry, err error) {
-	scope, err := p.Store.ScopeByID(ctx, it.scope)
-	if err != nil {
-		return "", entry, err
-	}
-	ref, open, err := p.repository(ctx, scope.Parent)
-	if err == nil && !open { // it went meanwhile
-		_, err = p.Store.Settle(ctx, it.name, it.wanted)
-		return scope.Title, entry, err
-	}
-	if err != nil {
-		return scope.Title, entry, err
-	}
-	var since time.Time
-	if p.opts.Since > 0 {
-		since = p.Now().Add(-p.opts.Since)
-	}
-	l := p.reader.PullRequests(ref, since)
-	entry, shown, err := p.read(ctx, scope, l)
-	if err != nil {
-		return scope.Title, entry, err
-	}
-	if entry.State == store.LedgerComplete && !since.IsZero() {
-		entry.State, entry.WindowFrom, entry.WindowTo = store.LedgerWindowed, since, p.started
-	}
-	if entry.State == store.LedgerComplete {
-		if err := p.settleAbsence(ctx, absence{scope: scope, listing: l, shown: shown}, &entry); err != nil {
-			return scope.Title, entry, err
-		}
-	}
-	p.tally.ended(scope, entry)
-	// A row that was raised again meanwhile stays wanted. A failed listing is not tried again within this run, and is
-	// wanted again by the next one. One transaction, since there are as many as repositories.
-	return scope.Title, entry, p.Store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		if err := p.Store.RecordLedgerIn(ctx, tx, entry); err != nil {
-			return err
-		}
-		_, err := p.Store.SettleIn(ctx, tx, it.name, it.wanted)
-		return err
-	})
 }
 
 // recallHeld reads what earlier runs held, and of that the keys whose closing this run was told to go through with.

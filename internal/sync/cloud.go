@@ -11,12 +11,14 @@ import (
 )
 
 // Cloud returns the reader of a Bitbucket Cloud connection that covers the wanted workspaces, or every workspace
-// that the credentials reach where none is named.
-func Cloud(c *cloud.Client, wanted []string, now func() time.Time) Reader {
-	return cloudReader{c: c, wanted: wanted, now: now}
+// that the credentials reach where none is named. others are clients of the same connection with the credentials that
+// it has for further roles.
+func Cloud(c *cloud.Client, others map[bitbucket.Role]*cloud.Client, wanted []string, now func() time.Time) Reader {
+	return cloudReader{clients: clients[*cloud.Client]{c, others}, c: c, wanted: wanted, now: now}
 }
 
 type cloudReader struct {
+	clients[*cloud.Client]
 	c      *cloud.Client
 	wanted []string
 	now    func() time.Time
@@ -84,9 +86,3 @@ func (r cloudReader) PullRequests(repo bitbucket.RepoRef, since time.Time) Listi
 func (r cloudReader) Exists(ctx context.Context, ref bitbucket.Ref) (bitbucket.Presence, error) {
 	return r.c.Exists(ctx, ref)
 }
-
-func (r cloudReader) Calls() int64 { return r.c.Calls() }
-
-func (r cloudReader) Close() { r.c.Close() }
-
-func (r cloudReader) Principals() map[string]error { return principals(r.c.Budgets()) }

@@ -56,7 +56,7 @@ func (cloudSide) open(f *fixture, c store.Connection, credentials []bitbucket.Cr
 	if err != nil {
 		return nil, err
 	}
-	return sync.Cloud(client, []string{c.Settings["workspaces"]}, f.now), nil
+	return sync.Cloud(client, nil, []string{c.Settings["workspaces"]}, f.now), nil
 }
 
 func (cloudSide) deeds(s *sandbox.Sandbox) deeds { return cloudDeeds{s} }

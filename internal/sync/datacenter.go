@@ -12,12 +12,13 @@ import (
 )
 
 // DataCenter returns the reader of a Bitbucket Data Center connection. wanted are the keys of the projects that it was
-// limited to, as the client knows them; none means the whole instance.
-func DataCenter(c *datacenter.Client, wanted []string) Reader {
-	return dataCenterReader{c: c, wanted: wanted}
+// limited to, as the client knows them; none means the whole instance. others are as in Cloud.
+func DataCenter(c *datacenter.Client, others map[bitbucket.Role]*datacenter.Client, wanted []string) Reader {
+	return dataCenterReader{clients: clients[*datacenter.Client]{c, others}, c: c, wanted: wanted}
 }
 
 type dataCenterReader struct {
+	clients[*datacenter.Client]
 	c      *datacenter.Client
 	wanted []string
 }
@@ -61,9 +62,3 @@ func (r dataCenterReader) PullRequests(repo bitbucket.RepoRef, since time.Time) 
 func (r dataCenterReader) Exists(ctx context.Context, ref bitbucket.Ref) (bitbucket.Presence, error) {
 	return r.c.Exists(ctx, ref)
 }
-
-func (r dataCenterReader) Principals() map[string]error { return principals(r.c.Budgets()) }
-
-func (r dataCenterReader) Calls() int64 { return r.c.Calls() }
-
-func (r dataCenterReader) Close() { r.c.Close() }

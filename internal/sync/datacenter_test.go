@@ -65,7 +65,7 @@ func (dataCenterSide) open(f *fixture, c store.Connection, credentials []bitbuck
 	if err != nil {
 		return nil, err
 	}
-	return sync.DataCenter(client, projects), nil
+	return sync.DataCenter(client, nil, projects), nil
 }
 
 func (dataCenterSide) oracle(f *fixture) oracle {

@@ -1,7 +1,8 @@
 // Package sync draws a connection's Bitbucket into the graph.
 //
 // A run lists what is small at once (accounts, projects, members, repositories) and raises one row of work for the
-// pull requests of every repository; the backlog works those rows off. Pages are applied as they arrive. Nothing is
+// pull requests of every repository (pullrequests.go); what administrators set is due in rotation (settings.go,
+// rotation.go). The backlog works both off. Pages are applied as they arrive. Nothing is
 // closed before a listing has been read completely and each absence has been confirmed (absence.go), and nothing
 // that was interrupted is read twice: the rows of work are the memory, not the process.
 package sync
@@ -58,9 +59,9 @@ func New(o Options) *Engine {
 type RunOptions struct {
 	Full           bool          // list again what an interrupted run had finished
 	ConfirmDeletes string        // id of the run whose held closings are confirmed, or "all"
-	Since          time.Duration // pull requests that are open or were updated within this time; zero for all
+	Since          time.Duration // pull requests that are open or were updated within this time; zero for what the connection says
 	NoWait         bool          // save and stop instead of waiting for an allowance
-	Drain          bool          // work the pull requests off before returning
+	Drain          bool          // somebody waits: read pull requests as far back as they go before returning
 	Cause          graph.Cause   // who asked; a run of its own where empty
 	// Without are credentials that the run does without, by id, with why. The summary says so.
 	Without map[int64]string
@@ -69,7 +70,7 @@ type RunOptions struct {
 // Event tells how far a run is.
 type Event struct {
 	Run     int64      `json:"run"`
-	Phase   string     `json:"phase"` // listing, pull requests, absences, done
+	Phase   string     `json:"phase"` // listing, pull requests, history, settings, absences, waiting, done
 	Scope   string     `json:"scope,omitempty"`
 	Done    int        `json:"done"`
 	Total   int        `json:"total"` // zero while unknown
@@ -82,17 +83,11 @@ type Event struct {
 // SyncWork names the row of work that stands for "this connection wants a run".
 func SyncWork(connection int64) string { return fmt.Sprintf("connection/%d/sync", connection) }
 
-// BacklogWork names the row of work that stands for "this connection has pull requests to list".
+// BacklogWork names the row of work that stands for "this connection has background work to do".
 func BacklogWork(connection int64) string { return fmt.Sprintf("connection/%d/backlog", connection) }
 
 // BacklogCause marks the runs that only work off what others queued, so that the schedule does not count them.
 const BacklogCause = "backlog"
-
-func pullsPrefix(connection int64) string { return fmt.Sprintf("connection/%d/pulls/", connection) }
-
-func pullsWork(connection, scope int64) string {
-	return pullsPrefix(connection) + strconv.FormatInt(scope, 10)
-}
 
 // Stream names the change stream of a connection.
 func Stream(connection int64) string { return fmt.Sprintf("connection/%d", connection) }
@@ -127,7 +122,7 @@ func (e *Engine) run(ctx context.Context, conn store.Connection, fence store.Fen
 	err = p.objects(ctx)
 	if err == nil {
 		if o.Drain || o.Full {
-			err = p.backlog(ctx, time.Time{})
+			_, err = p.backlog(ctx, time.Time{})
 		} else {
 			err = e.Store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 				return e.Ring(ctx, tx, BacklogWork(conn.ID))
@@ -137,8 +132,8 @@ func (e *Engine) run(ctx context.Context, conn store.Connection, fence store.Fen
 	return p.finish(ctx, err)
 }
 
-// Backlog works off the pull requests that runs of the connection have queued, for at most the given time so that a
-// run that is due can come in between. It reports whether nothing is left. Without is as in RunOptions.
+// Backlog works off what runs of the connection have left: pull requests that are wanted, the history of those, and
+// settings that are due, for at most the given time so that a run that is due can come in between. It reports whether nothing is left. Without is as in RunOptions.
 func (e *Engine) Backlog(ctx context.Context, name string, slice time.Duration, without map[int64]string, progress func(Event)) (done bool, err error) {
 	conn, err := e.Store.Connection(ctx, name)
 	if err != nil {
@@ -149,15 +144,11 @@ func (e *Engine) Backlog(ctx context.Context, name string, slice time.Duration, 
 		if err != nil {
 			return err
 		}
-		err = p.backlog(ctx, e.Now().Add(slice))
+		done, err = p.backlog(ctx, e.Now().Add(slice))
 		_, err = p.finish(ctx, err)
 		return err
 	})
-	if err != nil {
-		return false, err
-	}
-	left, err := e.Store.Wanted(ctx, pullsPrefix(conn.ID))
-	return len(left) == 0, err
+	return done, err
 }
 
 // pass is one run under way.
@@ -173,6 +164,10 @@ type pass struct {
 	started  time.Time
 	tally    tally
 	repos    repos
+	places   places
+	lists    int            // of settings of repositories that were looked up so far
+	looked   map[int64]bool // scopes of settings that were looked up so far
+	count    int            // repositories of the connection, once background work began
 	absences []absence
 	held     map[int64]bool  // scopes that hold closings of earlier runs
 	confirm  map[string]bool // keys whose held closing was confirmed by the number of the run
@@ -182,7 +177,7 @@ func (e *Engine) newPass(ctx context.Context, conn store.Connection, fence store
 	if progress == nil {
 		progress = func(Event) {}
 	}
-	p := &pass{Engine: e, conn: conn, fence: fence, opts: o, started: e.Now()}
+	p := &pass{Engine: e, conn: conn, fence: fence, opts: o, started: e.Now(), looked: map[int64]bool{}}
 	p.progress = func(ev Event) {
 		ev.Run = p.run.ID
 		progress(ev)
@@ -219,6 +214,12 @@ func (e *Engine) newPass(ctx context.Context, conn store.Connection, fence store
 	}
 	if err := p.recallHeld(ctx); err != nil {
 		return nil, err
+	}
+	if o.Cause.ID != BacklogCause {
+		newest := slices.MaxFunc(credentials, func(a, b store.Credential) int { return a.CreatedAt.Compare(b.CreatedAt) })
+		if err := e.Store.RetryDenied(ctx, conn.ID, newest.CreatedAt); err != nil {
+			return nil, err
+		}
 	}
 	old, err := e.Store.Interrupted(ctx, conn.ID)
 	if err != nil {

@@ -35,7 +35,14 @@ type fixture struct {
 	oracle  oracle
 	limited atomic.Pointer[func(*http.Request) bool] // which requests are answered 429, beyond what the sandbox does
 	ahead   atomic.Int64                             // nanoseconds by which everything here is ahead of the clock on the wall
+
+	settings bool // read what administrators set too; the tests of everything else leave it out
 }
+
+// contentOnly reads everything but settings.
+type contentOnly struct{ sync.Reader }
+
+func (contentOnly) Settings(bitbucket.Place) []sync.Listing { return nil }
 
 // now is the time of the sandbox, the clients, the engine and the store alike. Whoever sleeps sets it forward.
 func (f *fixture) now() time.Time { return time.Now().Add(time.Duration(f.ahead.Load())) }
@@ -161,9 +168,13 @@ func (f *fixture) connectAs(name string, settings map[string]string, credentials
 func (f *fixture) open(c store.Connection, credentials []store.Credential, noWait bool, onWait func(time.Time, string)) (sync.Reader, error) {
 	list := make([]bitbucket.Credential, len(credentials))
 	for i, k := range credentials {
-		list[i] = bitbucket.Credential{Kind: bitbucket.Kind(k.Kind), Identity: k.Identity, Secret: bitbucket.Secret(k.Secret)}
+		list[i] = bitbucket.Credential{Role: bitbucket.Role(k.Role), Kind: bitbucket.Kind(k.Kind), Identity: k.Identity, Secret: bitbucket.Secret(k.Secret)}
 	}
-	return f.side.open(f, c, list, noWait, onWait)
+	r, err := f.side.open(f, c, list, noWait, onWait)
+	if err != nil || f.settings {
+		return r, err
+	}
+	return contentOnly{r}, nil
 }
 
 func (f *fixture) exclusive(ctx context.Context, name string, fn func(context.Context, store.Fence) error) error {

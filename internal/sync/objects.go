@@ -71,6 +71,7 @@ func (p *pass) objects(ctx context.Context) error {
 		if _, err := p.apply(ctx, listing.Apply, scope.ID, a.Page, true); err != nil {
 			return err
 		}
+		p.places.add(a.Page.Objects)
 	}
 	if failed != nil && p.tally.read == 0 {
 		return failed
@@ -91,7 +92,10 @@ func (p *pass) objects(ctx context.Context) error {
 	if err := p.closeAbsent(ctx); err != nil {
 		return err
 	}
-	return p.wantPullRequests(ctx)
+	if err := p.wantPullRequests(ctx); err != nil {
+		return err
+	}
+	return p.wantSettings(ctx, p.places.take())
 }
 
 // endAccounts writes the ledger row of the accounts and withdraws those that the owner took off the connection's
@@ -158,6 +162,7 @@ func (p *pass) read(ctx context.Context, scope store.Scope, l Listing) (store.Le
 		}
 		by[page.Principal] = true
 		p.repos.add(page.Repos)
+		p.places.add(page.Objects)
 		n, err := p.apply(ctx, listing.Apply, scope.ID, page, false)
 		if err != nil {
 			return stored{err}
@@ -257,22 +262,52 @@ func (p *pass) record(ctx context.Context, scope store.Scope, entry store.Ledger
 // adoptedFor is how long a run that goes on counts what it had finished as fresh.
 const adoptedFor = 72 * time.Hour
 
-// wantPullRequests raises the work for the pull requests of every repository listed in this run, or writes that they
-// are switched off. What an interrupted run had finished is not wanted again.
-func (p *pass) wantPullRequests(ctx context.Context) error {
+// wants returns whose pull requests a run lists: by hand those of every repository, else of those that are new or hot,
+// and of the others once a day. What an interrupted run had finished is not listed again.
+func (p *pass) wants(ctx context.Context) (func(store.Scope) bool, error) {
 	finished := map[int64]bool{}
 	if p.adopted && !p.opts.Full {
 		scopes, err := p.Store.Scopes(ctx, p.conn.ID)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, s := range scopes {
-			finished[s.ID] = s.LastRun == p.run.ID && s.State == store.LedgerComplete && p.started.Sub(s.Until) < adoptedFor
+			done := s.State == store.LedgerComplete || s.State == store.LedgerWindowed && !p.byHand()
+			finished[s.ID] = s.LastRun == p.run.ID && done && p.started.Sub(s.Until) < adoptedFor
 		}
 	}
+	if p.byHand() {
+		return func(s store.Scope) bool { return !finished[s.ID] }, nil
+	}
+	open, err := p.Store.WithOpenPullRequests(ctx)
+	if err != nil {
+		return nil, err
+	}
+	states, err := p.Store.ParentStates(ctx, p.conn.ID, pullRequests)
+	if err != nil {
+		return nil, err
+	}
+	return func(s store.Scope) bool {
+		switch {
+		case finished[s.ID]:
+			return false
+		case s.Watermark.IsZero(), open[s.Parent], p.started.Sub(time.UnixMilli(states[s.ID].Updated)) < hotFor:
+			return true
+		}
+		return p.started.Sub(s.Watermark) >= coldEvery
+	}, nil
+}
+
+// wantPullRequests raises the work for the pull requests of every repository listed in this run, or writes that they
+// are switched off. What an interrupted run had finished is not wanted again.
+func (p *pass) wantPullRequests(ctx context.Context) error {
 	off := p.conn.Settings["pull-requests"] == "false"
 	listed := p.repos.take()
 	scopes, err := p.Store.EnsureScopes(ctx, p.conn.ID, pullRequests, listed)
+	if err != nil {
+		return err
+	}
+	wanted, err := p.wants(ctx)
 	if err != nil {
 		return err
 	}
@@ -286,7 +321,7 @@ func (p *pass) wantPullRequests(ctx context.Context) error {
 			}
 			continue
 		}
-		if !finished[scope.ID] {
+		if wanted(scope) {
 			names = append(names, pullsWork(p.conn.ID, scope.ID))
 		}
 	}

@@ -17,6 +17,11 @@ type Reader interface {
 	// PullRequests returns the listing of a repository's pull requests: all of them, or with
 	// a time those that are open or were updated since.
 	PullRequests(repo bitbucket.RepoRef, since time.Time) Listing
+	// Settings returns the lists of what administrators have set in a place, in the order in which they are to be read;
+	// none where it can have none. It asks nothing.
+	Settings(place bitbucket.Place) []Listing
+	// Allowance returns how many calls an hour are granted to all credentials together; 0 where nobody says.
+	Allowance() int
 	// Exists reads one object directly, to tell a deleted one from one that a listing merely missed.
 	Exists(ctx context.Context, ref bitbucket.Ref) (bitbucket.Presence, error)
 	// Principals returns who reads for this connection, by the names that pages carry, and why one does not any more.
@@ -44,6 +49,9 @@ type Listing struct {
 	// Direct says that each member can be read directly, so that absence is confirmed by one read; otherwise a
 	// second complete listing confirms it (HARD-PARTS A, closing with care).
 	Direct bool
+	// Owned says that the members are nowhere else, so that absence from it twice means deleted and not that we see them
+	// no more.
+	Owned bool
 	// Repo is the repository whose parts are listed, where it is one.
 	Repo bitbucket.RepoRef
 	// Outside says of a member whether the connection does not cover it any more, since its owner chose other projects:

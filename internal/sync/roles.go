@@ -1,0 +1,86 @@
+package sync
+
+import (
+	"github.com/windlass-hq/windlass/internal/bitbucket"
+)
+
+// client is what the clients of both products have in common. A connection has one for data, and further ones where
+// it has credentials for other roles (HARD-PARTS A, roles of credentials).
+type client interface {
+	Settings(place bitbucket.Place) []bitbucket.Settings
+	Budgets() []bitbucket.Budget
+	Calls() int64
+	Close()
+}
+
+// clients are those of a connection by the role whose credentials they use.
+type clients[C client] struct {
+	data  C
+	other map[bitbucket.Role]C
+}
+
+func (cs clients[C]) all() []C {
+	out := []C{cs.data}
+	for _, c := range cs.other {
+		out = append(out, c)
+	}
+	return out
+}
+
+// Settings asks for each list whoever has the role for it.
+func (cs clients[C]) Settings(place bitbucket.Place) []Listing {
+	var out []Listing
+	for _, s := range cs.data.Settings(place) {
+		if c, ok := cs.other[s.Right.Role]; ok {
+			for _, t := range c.Settings(place) {
+				if t.List == s.List {
+					s = t
+				}
+			}
+		}
+		out = append(out, Listing{Parent: place.Key, Name: s.List, Title: s.Title, Owned: true, Pages: s.Pages})
+	}
+	return out
+}
+
+// Allowance adds up what the vendor grants the principals of all roles, each once.
+func (cs clients[C]) Allowance() int {
+	granted := map[string]int{}
+	for _, c := range cs.all() {
+		for _, b := range c.Budgets() {
+			if b.Group == bitbucket.DefaultGroup && b.Trouble == "" {
+				granted[b.Principal] = b.Allowance - b.Reserve
+			}
+		}
+	}
+	sum := 0
+	for _, n := range granted {
+		sum += n
+	}
+	return sum
+}
+
+func (cs clients[C]) Calls() int64 {
+	var n int64
+	for _, c := range cs.all() {
+		n += c.Calls()
+	}
+	return n
+}
+
+func (cs clients[C]) Close() {
+	for _, c := range cs.all() {
+		c.Close()
+	}
+}
+
+// Principals names everybody who reads in any role.
+func (cs clients[C]) Principals() map[string]error {
+	out := map[string]error{}
+	for _, c := range cs.all() {
+		for principal, trouble := range principals(c.Budgets()) {
+			out[principal] = trouble
+		}
+	}
+	return out
+}
