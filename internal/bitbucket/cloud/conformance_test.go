@@ -22,7 +22,8 @@ func TestRequestsConformToTheVendorsDocument(t *testing.T) {
 	var mu sync.Mutex
 	checked := map[string]int{}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet {
+		// What is left of the API 1.0 is in no document (FACTS 5).
+		if r.Method == http.MethodGet && r.URL.Path != "/1.0/groups/acme" {
 			mu.Lock()
 			checked[r.Method]++
 			mu.Unlock()
@@ -70,6 +71,7 @@ func TestRequestsConformToTheVendorsDocument(t *testing.T) {
 			}
 		}
 	}
+	settle(t, c, "acme")
 	if len(asked) != 5 || checked[http.MethodGet] < 120 {
 		t.Errorf("%d requests were checked, of %v", checked[http.MethodGet], asked)
 	}

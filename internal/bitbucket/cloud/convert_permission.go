@@ -25,7 +25,7 @@ func convertPermission(j bitbucket.JSON, p place, kind string, meet func(bitbuck
 	r := bitbucket.NewRecord(8)
 	who := meet(j.Get(kind))
 	if who == nil {
-		r.Oddly(kind, "none with an identity")
+		r.Oddly(kind, "not there or has no identity")
 		return graph.Object{}, r, false
 	}
 	level := r.Text("permission", j.Get("permission"))

@@ -43,31 +43,23 @@ func convertRestriction(j bitbucket.JSON, p place, met *parties) (graph.Object, 
 // named sets the ids of everybody in a list, in their order, and returns their keys. It is not known where the list is
 // missing or holds somebody who cannot be told; null in the list is an account that is gone.
 func named(r *bitbucket.Record, name string, list bitbucket.JSON, meet func(bitbucket.JSON) *party) (keys []string, known bool) {
-	byID := map[string]string{}
+	ids, byKey, unknown := map[string]bool{}, map[string]bool{}, false
 	known = list.Elements(func(j bitbucket.JSON) {
-		if who := meet(j); who != nil {
-			byID[who.id] = who.key
-		}
-	})
-	list.Elements(func(j bitbucket.JSON) {
+		who := meet(j)
 		switch {
+		case who != nil:
+			ids[who.id], byKey[who.key] = true, true
 		case j.Null():
 			r.Oddly(name, "a list with somebody who is gone")
-		case meet(j) == nil:
+		default:
 			r.Oddly(name, "a list with somebody who has no identity")
-			known = false
+			unknown = true
 		}
-	})
+	}) || list.Null()
 	r.List(name, list)
-	ids := slices.Sorted(maps.Keys(byID))
-	for _, id := range ids {
-		keys = append(keys, byID[id])
+	known = known && !unknown
+	if known {
+		r.Props[name] = boxed(slices.Sorted(maps.Keys(ids)))
 	}
-	switch {
-	case known:
-		r.Props[name] = boxed(ids)
-	case list.Null():
-		r.Props[name], known = boxed(nil), true
-	}
-	return keys, known
+	return slices.Sorted(maps.Keys(byKey)), known
 }

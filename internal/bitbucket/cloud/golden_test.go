@@ -52,13 +52,27 @@ func TestGolden(t *testing.T) {
 // convertPage serves a body as the answer of one listing and returns what the client made of it.
 func convertPage(t *testing.T, kind string, body []byte) goldentest.Page {
 	t.Helper()
-	const ws = "/workspaces/%7B" + wsUUID + "%7D"
+	const (
+		ws   = "/workspaces/%7B" + wsUUID + "%7D"
+		repo = "/repositories/%7B" + wsUUID + "%7D/%7B" + repoUUID + "%7D"
+	)
 	c, _ := open(t, map[string]any{
 		"/workspaces/acme":                                               string(body),
 		ws + "/projects?pagelen=100":                                     string(body),
 		ws + "/members?pagelen=100":                                      string(body),
 		"/repositories/%7B" + wsUUID + "%7D?pagelen=100":                 string(body),
 		"/repositories/{" + wsUUID + "}/{" + repoUUID + "}/pullrequests": string(body),
+
+		"/1.0/groups/acme":                                                string(body),
+		ws + "/permissions?pagelen=100":                                   string(body),
+		repo + "/permissions-config/users?pagelen=100":                    string(body),
+		repo + "/permissions-config/groups?pagelen=100":                   string(body),
+		repo + "/branch-restrictions?pagelen=100":                         string(body),
+		repo + "/default-reviewers?pagelen=100":                           string(body),
+		repo + "/hooks?pagelen=100":                                       string(body),
+		repo + "/deploy-keys?pagelen=100":                                 string(body),
+		repo + "/environments?pagelen=100":                                string(body),
+		"/repositories/{" + wsUUID + "}/{" + repoUUID + "}/refs/branches": string(body),
 	})
 	ctx := t.Context()
 	var out goldentest.Page
@@ -83,8 +97,17 @@ func convertPage(t *testing.T, kind string, body []byte) goldentest.Page {
 		err = c.Repositories(ctx, acme(), add)
 	case "pullrequests":
 		err = c.PullRequests(ctx, acmeRepo(), add)
+	case "groups":
+		err = listOf(t, c, workspacePlace(), bitbucket.ListGroups).Pages(ctx, add)
+	case "workspacepermissions":
+		err = listOf(t, c, workspacePlace(), bitbucket.ListUserPermissions).Pages(ctx, add)
 	default:
-		t.Fatalf("no listing %q", kind)
+		list := map[string]string{
+			"userpermissions": bitbucket.ListUserPermissions, "grouppermissions": bitbucket.ListGroupPermissions, "restrictions": bitbucket.ListRestrictions,
+			"reviewers": bitbucket.ListReviewers, "hooks": bitbucket.ListWebhooks, "keys": bitbucket.ListKeys,
+			"environments": bitbucket.ListEnvironments, "branches": bitbucket.ListBranches,
+		}[kind]
+		err = listOf(t, c, repoPlace(), list).Pages(ctx, add)
 	}
 	if err != nil {
 		t.Fatal(err)
