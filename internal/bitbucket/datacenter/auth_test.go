@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 
 	"github.com/windlass-hq/windlass/internal/bitbucket"
+	"github.com/windlass-hq/windlass/internal/bitbucket/datacenter"
 	"github.com/windlass-hq/windlass/internal/bitbucket/sandbox"
 	"github.com/windlass-hq/windlass/internal/fault"
 	"github.com/windlass-hq/windlass/internal/graph"
@@ -145,4 +146,29 @@ func TestNamesInHeaders(t *testing.T) {
 			t.Errorf("%s: %+v, %v", header, report.Credentials, err)
 		}
 	}
+}
+
+// TestTheClientOfARoleIsJudgedByItsOwnCredentials opens the client that reads settings: what the credential for data is
+// worth is not its concern.
+func TestTheClientOfARoleIsJudgedByItsOwnCredentials(t *testing.T) {
+	data, access := tokenA, tokenB
+	data.Role, access.Role = bitbucket.RoleData, bitbucket.RoleAccess
+	for refused, good := range map[string]bool{"a": true, "b": false} {
+		c := openIn(t, refusing(refused), with(data, access), func(o *datacenter.Options) { o.Role = bitbucket.RoleAccess })
+		if _, err := c.Instance(t.Context()); (err == nil) != good || !good && !fault.Is(err, fault.Unauthorized) {
+			t.Errorf("%s is refused: %v", refused, err)
+		}
+	}
+}
+
+// refusing answers application-properties as the caller, and refuses one of them.
+func refusing(refused string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if who(r) == refused {
+			fail(w, 401, "com.atlassian.bitbucket.auth.IncorrectPasswordAuthenticationException", "Authentication failed.")
+			return
+		}
+		w.Header().Set("X-AUSERNAME", who(r))
+		fmt.Fprint(w, app)
+	})
 }

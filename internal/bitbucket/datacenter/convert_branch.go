@@ -32,11 +32,14 @@ func (r resource) convertBranch(j bitbucket.JSON, protected func(ref string) boo
 	if name == "" {
 		return graph.Object{}, nil, false, true
 	}
+	is := protected("refs/heads/" + name)
+	if main, _ := w.isDefault.Flag(); !main && !is {
+		return graph.Object{}, nil, true, false
+	}
 	rec = bitbucket.NewRecord(8)
 	rec.Props["name"] = name
 	rec.Text("commit", w.latestCommit)
 	rec.Flag("isDefault", w.isDefault)
-	is := protected("refs/heads/" + name)
 	switch {
 	case is:
 		rec.Props["isProtected"] = true
@@ -46,7 +49,7 @@ func (r resource) convertBranch(j bitbucket.JSON, protected func(ref string) boo
 		rec.Props["isProtected"] = nil
 	}
 	e := r.entity(graph.TypeBranch, ":branch:"+name, name, rec, bitbucket.Scrub(j))
-	return r.has(e), rec, true, is || rec.Props["isDefault"] == true
+	return r.has(e), rec, true, true
 }
 
 // name returns the name of a branch without refs/heads/.

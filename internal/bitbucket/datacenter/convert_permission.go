@@ -1,6 +1,7 @@
 package datacenter
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/windlass-hq/windlass/internal/bitbucket"
@@ -29,7 +30,8 @@ func (r resource) convertPermission(j bitbucket.JSON, kind string, met *mentions
 		if who == nil {
 			return graph.Object{}, nil, false
 		}
-		holder, name = who.Key, who.Name
+		login, _ := bitbucket.Inner(j.Get("user"), "name").Text()
+		holder, name = who.Key, cmp.Or(who.Name, login, who.ID)
 	} else {
 		name, _ = bitbucket.Inner(j.Get("group"), "name").Text()
 		if name == "" {

@@ -10,6 +10,7 @@
 package datacenter
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -92,7 +93,7 @@ func New(o Options) (*Client, error) {
 				With("use an HTTP access token (--token) or a user name and password (--username, --password)")
 		}
 		known := slices.ContainsFunc(creds, func(k bitbucket.Credential) bool { return k.Principal() == c.Principal() })
-		if !known && (c.Role == bitbucket.RoleAny || c.Role == bitbucket.RoleData) {
+		if !known && (c.Role == bitbucket.RoleAny || c.Role == cmp.Or(o.Role, bitbucket.RoleData)) {
 			creds = append(creds, c)
 		}
 	}

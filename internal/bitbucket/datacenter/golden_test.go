@@ -2,6 +2,7 @@ package datacenter_test
 
 import (
 	"flag"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,7 +20,7 @@ var update = flag.Bool("update", false, "rewrite the golden files from what the 
 // TestGolden converts every input under testdata and compares with the golden file beside it.
 func TestGolden(t *testing.T) {
 	inputs, err := filepath.Glob("testdata/*/*.json")
-	if err != nil || len(inputs) < 7 {
+	if err != nil || len(inputs) < 17 {
 		t.Fatalf("inputs %q, %v", inputs, err)
 	}
 	for _, name := range inputs {
@@ -82,12 +83,43 @@ func convertPage(t *testing.T, kind string, body []byte) goldentest.Page {
 	case "pullrequests":
 		err = c.PullRequests(ctx, engine(), add)
 	default:
-		t.Fatalf("no listing %q", kind)
+		err = settingsFor(t, kind, body).Pages(ctx, add)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// settingsFor returns a list of settings that is answered with a body, whatever is asked.
+func settingsFor(t *testing.T, list string, body []byte) bitbucket.Settings {
+	t.Helper()
+	place := enginePlace()
+	place.Patterns, place.PatternsKnown = []string{"refs/heads/main", "release/*"}, true
+	switch list {
+	case bitbucket.ListGroups:
+		place = instancePlace()
+	case bitbucket.ListGroupMembers:
+		place = devPlace()
+	}
+	c := openIn(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-AUSERNAME", "admin")
+		_, _ = w.Write(body)
+	}), with(adminPassword))
+	return settingsOf(t, c, place, list)
+}
+
+// TestGoldenFilesShowNoSecret looks for the canaries of the inputs in what came of them.
+func TestGoldenFilesShowNoSecret(t *testing.T) {
+	files, err := filepath.Glob("testdata/webhooks/*.golden.json")
+	if err != nil || len(files) != 2 {
+		t.Fatal(files, err)
+	}
+	for _, name := range files {
+		if b, err := os.ReadFile(name); err != nil || strings.Contains(string(b), "canary") {
+			t.Errorf("%s shows a secret, or %v", name, err)
+		}
+	}
 }
 
 // checkDeclared fails for everything that the model does not declare.

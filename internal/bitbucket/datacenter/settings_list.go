@@ -89,7 +89,7 @@ func (r resource) read(ctx context.Context, right bitbucket.Right, s setting, l 
 func (s setting) element(r resource, i int, v bitbucket.JSON, met *mentions, g *gathered, out *bitbucket.Page) {
 	if s.convert != nil {
 		o, rec, ok, keep := s.convert(v, met)
-		if !ok || keep { // what is odd about one that is not kept costs nothing
+		if !ok || keep {
 			out.Note(s.what, i, o.Entity.Key, rec, ok)
 		}
 		if ok && keep {
