@@ -32,38 +32,26 @@ func (a *App) openReader(conn store.Connection, credentials []store.Credential, 
 	w := way{noWait: noWait, onWait: onWait}
 	switch bitbucket.Product(conn.Product) {
 	case bitbucket.Cloud:
-		c, others, err := byRole(list, w, func(w way) (*cloud.Client, error) { return a.openCloud(conn, list, w) })
+		c, others, err := sync.ByRole(list, func(role bitbucket.Role) (*cloud.Client, error) {
+			w.role = role
+			return a.openCloud(conn, list, w)
+		})
 		if err != nil {
 			return nil, err
 		}
 		return sync.Cloud(c, others, workspaces(conn), a.Now), nil
 	case bitbucket.DataCenter:
 		w.projects = projects(conn)
-		c, others, err := byRole(list, w, func(w way) (*datacenter.Client, error) { return a.openDataCenter(conn, list, w) })
+		c, others, err := sync.ByRole(list, func(role bitbucket.Role) (*datacenter.Client, error) {
+			w.role = role
+			return a.openDataCenter(conn, list, w)
+		})
 		if err != nil {
 			return nil, err
 		}
 		return sync.DataCenter(c, others, projects(conn)), nil
 	}
 	return nil, unknownProduct(conn)
-}
-
-// byRole opens the client that reads data, and one more for each other role of reading that has credentials of its own.
-func byRole[C any](credentials []bitbucket.Credential, w way, open func(way) (C, error)) (data C, others map[bitbucket.Role]C, err error) {
-	if data, err = open(w); err != nil {
-		return data, nil, err
-	}
-	others = map[bitbucket.Role]C{}
-	for _, role := range []bitbucket.Role{bitbucket.RoleAccess, bitbucket.RoleHooks} {
-		if !slices.ContainsFunc(credentials, func(k bitbucket.Credential) bool { return k.Role == role }) {
-			continue
-		}
-		w.role = role
-		if others[role], err = open(w); err != nil {
-			return data, nil, err
-		}
-	}
-	return data, others, nil
 }
 
 func unknownProduct(conn store.Connection) error {

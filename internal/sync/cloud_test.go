@@ -30,6 +30,18 @@ func (cloudSide) credential() store.Credential {
 	return store.Credential{Kind: "token", Secret: "sandbox-cloud-token-2"}
 }
 
+func (cloudSide) access() store.Credential {
+	return store.Credential{Kind: "oauth", Identity: "sandbox-key", Secret: "sandbox-secret"}
+}
+
+func (cloudSide) plain(f *fixture) store.Credential {
+	f.t.Helper()
+	f.must(f.sandbox.AddCredential(sandbox.Credential{
+		Kind: sandbox.Consumer, Name: "plain", Key: "plain-key", Secret: "plain-secret", Scopes: []string{"account", "project", "pullrequest"},
+	}))
+	return store.Credential{Kind: "oauth", Identity: "plain-key", Secret: "plain-secret"}
+}
+
 func (cloudSide) narrow(f *fixture) store.Credential {
 	f.t.Helper()
 	c := sandbox.Credential{
@@ -49,14 +61,16 @@ func (cloudSide) revoke(s *sandbox.Sandbox, narrow bool) error {
 }
 
 func (cloudSide) open(f *fixture, c store.Connection, credentials []bitbucket.Credential, noWait bool, onWait func(time.Time, string)) (sync.Reader, error) {
-	client, err := cloud.New(cloud.Options{
-		APIURL: f.server.URL + "/cloud", SiteURL: f.server.URL + "/cloud", Connection: c.Name, Credentials: credentials,
-		Now: f.now, Sleep: f.sleep, Version: "test", NoWait: noWait, OnWait: onWait,
+	client, others, err := sync.ByRole(credentials, func(role bitbucket.Role) (*cloud.Client, error) {
+		return cloud.New(cloud.Options{
+			APIURL: f.server.URL + "/cloud", SiteURL: f.server.URL + "/cloud", Connection: c.Name, Credentials: credentials, Role: role,
+			Now: f.now, Sleep: f.sleep, Version: "test", NoWait: noWait, OnWait: onWait,
+		})
 	})
 	if err != nil {
 		return nil, err
 	}
-	return sync.Cloud(client, nil, []string{c.Settings["workspaces"]}, f.now), nil
+	return sync.Cloud(client, others, []string{c.Settings["workspaces"]}, f.now), nil
 }
 
 func (cloudSide) deeds(s *sandbox.Sandbox) deeds { return cloudDeeds{s} }

@@ -35,6 +35,16 @@ func (dataCenterSide) credential() store.Credential {
 	return store.Credential{Kind: "token", Secret: "sandbox-token-2"}
 }
 
+func (dataCenterSide) access() store.Credential {
+	return store.Credential{Kind: "basic", Identity: "admin", Secret: "sandbox-password"}
+}
+
+func (dataCenterSide) plain(f *fixture) store.Credential {
+	f.t.Helper()
+	f.must(f.sandbox.DataCenter().AddCredential(sandbox.DCCredential{Name: "plain", User: "robot-2", Token: "plain-token", Permission: "read"}))
+	return store.Credential{Kind: "token", Secret: "plain-token"}
+}
+
 func (dataCenterSide) narrow(f *fixture) store.Credential {
 	f.t.Helper()
 	c := sandbox.DCCredential{
@@ -58,14 +68,16 @@ func (dataCenterSide) open(f *fixture, c store.Connection, credentials []bitbuck
 	if p := c.Settings["projects"]; p != "" {
 		projects = strings.Split(p, ",")
 	}
-	client, err := datacenter.New(datacenter.Options{
-		URL: f.server.URL + "/dc", Instance: c.Settings["instance"], Projects: projects, Connection: c.Name, Credentials: credentials,
-		Now: f.now, Sleep: f.sleep, Version: "test", NoWait: noWait, OnWait: onWait,
+	client, others, err := sync.ByRole(credentials, func(role bitbucket.Role) (*datacenter.Client, error) {
+		return datacenter.New(datacenter.Options{
+			URL: f.server.URL + "/dc", Instance: c.Settings["instance"], Projects: projects, Connection: c.Name, Credentials: credentials,
+			Role: role, Now: f.now, Sleep: f.sleep, Version: "test", NoWait: noWait, OnWait: onWait,
+		})
 	})
 	if err != nil {
 		return nil, err
 	}
-	return sync.DataCenter(client, nil, projects), nil
+	return sync.DataCenter(client, others, projects), nil
 }
 
 func (dataCenterSide) oracle(f *fixture) oracle {

@@ -34,6 +34,7 @@ type fixture struct {
 	deeds   deeds
 	oracle  oracle
 	limited atomic.Pointer[func(*http.Request) bool] // which requests are answered 429, beyond what the sandbox does
+	broken  atomic.Pointer[func(*http.Request) bool] // which requests are answered 500
 	ahead   atomic.Int64                             // nanoseconds by which everything here is ahead of the clock on the wall
 
 	settings bool // read what administrators set too; the tests of everything else leave it out
@@ -59,6 +60,8 @@ type side interface {
 	prepare(o *sandbox.Options)
 	settings() map[string]string
 	credential() store.Credential                 // sees everything
+	access() store.Credential                     // sees what administrators set, groups and their members included
+	plain(f *fixture) store.Credential            // sees all content and administers nothing
 	narrow(f *fixture) store.Credential           // another principal, which sees one project
 	revoke(s *sandbox.Sandbox, narrow bool) error // ends one of the two
 	open(f *fixture, c store.Connection, credentials []bitbucket.Credential, noWait bool, onWait func(time.Time, string)) (sync.Reader, error)
@@ -79,6 +82,8 @@ type deeds interface {
 	Merge(repository string, id int, user string) (string, error)
 	Decline(repository string, id int, user, reason string) error
 	OpenPullRequest(o sandbox.PullRequestSpec) (int, error)
+	Grant(o sandbox.GrantSpec) error
+	Truth() sandbox.Truth
 	create(name string) error // a repository
 	leave(user string) error  // the workspace or the instance
 }
@@ -142,6 +147,10 @@ func (f *fixture) gate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if limited := f.limited.Load(); limited != nil && (*limited)(r) {
 			http.Error(w, "Rate limit for this resource has been exceeded", http.StatusTooManyRequests)
+			return
+		}
+		if broken := f.broken.Load(); broken != nil && (*broken)(r) {
+			http.Error(w, `{"type": "error", "error": {"message": "Something went wrong"}}`, http.StatusInternalServerError)
 			return
 		}
 		next.ServeHTTP(w, r)

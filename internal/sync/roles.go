@@ -1,6 +1,8 @@
 package sync
 
 import (
+	"slices"
+
 	"github.com/windlass-hq/windlass/internal/bitbucket"
 )
 
@@ -83,4 +85,21 @@ func (cs clients[C]) Principals() map[string]error {
 		}
 	}
 	return out
+}
+
+// ByRole opens the client that reads data, and one more for each other role of reading that has credentials of its own.
+func ByRole[C any](credentials []bitbucket.Credential, open func(bitbucket.Role) (C, error)) (data C, others map[bitbucket.Role]C, err error) {
+	if data, err = open(bitbucket.RoleData); err != nil {
+		return data, nil, err
+	}
+	others = map[bitbucket.Role]C{}
+	for _, role := range []bitbucket.Role{bitbucket.RoleAccess, bitbucket.RoleHooks} {
+		if !slices.ContainsFunc(credentials, func(k bitbucket.Credential) bool { return k.Role == role }) {
+			continue
+		}
+		if others[role], err = open(role); err != nil {
+			return data, nil, err
+		}
+	}
+	return data, others, nil
 }
