@@ -66,7 +66,7 @@ func (s *Store) insertCredential(ctx context.Context, tx querier, c Credential) 
 	if c.ID, err = takeIDs(ctx, tx, "credential", 1); err != nil {
 		return c, err
 	}
-	sealed, err := s.keys.Seal(c.Secret, credentialPlace(c.ID))
+	sealed, err := s.Seal(ctx, tx, c.Secret, credentialPlace(c.ID))
 	if err != nil {
 		return c, err
 	}

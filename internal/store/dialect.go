@@ -105,3 +105,12 @@ func quote(s string) string {
 // path quotes a property as a JSON path of SQLite, so that dots and brackets in names mean themselves. A quotation
 // mark cannot be written there; no property of ours has one.
 func path(property string) string { return quote(`$."` + property + `"`) }
+
+// forUpdate ends a SELECT of rows that nobody else may lock before the transaction ends. SQLite has one writer, who
+// has locked everything.
+func (d Dialect) forUpdate() string {
+	if d.postgres {
+		return " FOR UPDATE"
+	}
+	return ""
+}

@@ -1,10 +1,8 @@
 package store
 
 import (
-	"crypto/rand"
 	"encoding/base64"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,39 +25,25 @@ func DefaultKeyPath() (string, error) {
 }
 
 // LoadKey reads a key file: one base64 line per key, the first one seals, all of them open. A missing file is
-// fault.NotFound.
+// fault.NotFound. The keyring reads the file again when a text names a key that it does not hold.
 func LoadKey(path string) (*Keyring, error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.Wrap(err, fault.NotFound, "there is no key file %s", path).
-			With("restore it from where you backed it up, or name another with --key-file")
-	}
+	f, err := readKeyFile(path)
 	if err != nil {
-		return nil, fault.Wrap(err, fault.Unavailable, "the key file cannot be read").With("check who may read %s", path)
+		return nil, err
 	}
-	var keys [][]byte
-	for line := range strings.Lines(string(text)) {
-		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		key, err := base64.StdEncoding.DecodeString(line)
-		if err != nil || len(key) != keySize {
-			return nil, fault.New(fault.Invalid, "the key file %s holds a line that is no key of %d bytes in base64", path, keySize).
-				With("restore the file from its backup; do not edit it")
-		}
-		keys = append(keys, key)
+	k, err := NewKeyring(f.keys()...)
+	if err != nil {
+		return nil, err
 	}
-	if len(keys) == 0 {
-		return nil, fault.New(fault.Invalid, "the key file %s is empty", path).With("restore it from its backup")
-	}
-	return NewKeyring(keys...)
+	k.path = path
+	return k, nil
 }
 
 // CreateKey writes a new key file, readable by its owner only, and never overwrites one.
 func CreateKey(path string) (*Keyring, error) {
-	key := make([]byte, keySize)
-	if _, err := rand.Read(key); err != nil {
-		return nil, fault.Wrap(err, fault.Internal, "no randomness for a key")
+	key, err := newKey()
+	if err != nil {
+		return nil, err
 	}
 	fail := func(err error) (*Keyring, error) {
 		return nil, fault.Wrap(err, fault.Unavailable, "the key file cannot be created").
@@ -77,7 +61,7 @@ func CreateKey(path string) (*Keyring, error) {
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return fail(errors.Join(err, os.Remove(path)))
 	}
-	return NewKeyring(key)
+	return LoadKey(path)
 }
 
 // inside reports whether path lies in dir, symbolic links resolved as far as they exist.
@@ -109,12 +93,9 @@ func (s *Store) keyring(fresh bool) (*Keyring, error) {
 	if s.options.Key != nil {
 		return NewKeyring(s.options.Key)
 	}
-	path := s.options.KeyFile
-	if path == "" {
-		var err error
-		if path, err = DefaultKeyPath(); err != nil {
-			return nil, err
-		}
+	path, err := s.keyPath()
+	if err != nil {
+		return nil, err
 	}
 	if s.options.Dir != "" && inside(s.options.Dir, path) {
 		return nil, fault.New(fault.Invalid, "the key file %s lies inside the data directory %s, where a copy of the data would carry its own key", path, s.options.Dir).
@@ -128,6 +109,17 @@ func (s *Store) keyring(fresh bool) (*Keyring, error) {
 		}
 	}
 	return k, err
+}
+
+// keyPath returns the path of the key file; fault.Invalid where the key was given as bytes.
+func (s *Store) keyPath() (string, error) {
+	if s.options.Key != nil {
+		return "", fault.New(fault.Invalid, "the key was given without a file").With("name a key file with --key-file")
+	}
+	if s.options.KeyFile != "" {
+		return s.options.KeyFile, nil
+	}
+	return DefaultKeyPath()
 }
 
 // KeyCreated returns the path of the key file that Open created, or "". Whoever starts the program prints it with

@@ -59,12 +59,17 @@ func (s *Store) migrate(ctx context.Context) error {
 	return nil
 }
 
-// keyCheck is what the check value in meta seals.
-const keyCheck = "windlass"
+// keyCheck is what the check value in meta seals. The key it is sealed with is the one that seals this database.
+const (
+	keyCheck     = "windlass"
+	keyCheckName = "key_check"
+)
+
+func keyCheckPlace() Place { return Place{Table: "meta", Row: keyCheckName, Column: "value"} }
 
 // unlock reads or makes the identity of the database, and proves that the key opens what was sealed in it.
 func (s *Store) unlock(ctx context.Context) error {
-	check, err := s.Meta(ctx, "key_check")
+	_, err := s.Meta(ctx, keyCheckName)
 	fresh := fault.Is(err, fault.NotFound)
 	if err != nil && !fresh {
 		return err
@@ -72,18 +77,24 @@ func (s *Store) unlock(ctx context.Context) error {
 	if s.keys, err = s.keyring(fresh); err != nil {
 		return err
 	}
-	place := Place{"meta", "key_check", "value"}
 	if fresh {
-		if err := s.initialise(ctx, place); err != nil {
-			return err
-		}
-		if check, err = s.Meta(ctx, "key_check"); err != nil {
+		if err := s.initialise(ctx); err != nil {
 			return err
 		}
 	}
-	if plain, err := s.keys.Open(Sealed{check}, place); err != nil || plain != keyCheck {
+	// It is read after the key file: the other way round a rotation that ends in between would seem a wrong key.
+	check, err := s.Meta(ctx, keyCheckName)
+	if err != nil {
+		return err
+	}
+	sealed := Sealed{check}
+	if plain, err := s.keys.Open(sealed, keyCheckPlace()); err != nil || plain != keyCheck {
 		return fault.Wrap(err, fault.Invalid, "the key does not fit this database; it would not open the stored credentials").
-			With("name the key file that was used when the database was created, by --key-file")
+			With("name the key file that was used when the database was created, or since the key was rotated, by --key-file")
+	}
+	id, _, _ := sealed.parts()
+	if err := s.keys.sealWith(id); err != nil {
+		return err
 	}
 	if s.instance, err = s.Meta(ctx, "instance"); err != nil {
 		return err
@@ -94,8 +105,8 @@ func (s *Store) unlock(ctx context.Context) error {
 }
 
 // initialise writes the identity of a new database; of two processes that do so at once the first wins.
-func (s *Store) initialise(ctx context.Context, place Place) error {
-	sealed, err := s.keys.Seal(keyCheck, place)
+func (s *Store) initialise(ctx context.Context) error {
+	sealed, err := s.keys.Seal(keyCheck, keyCheckPlace())
 	if err != nil {
 		return err
 	}
@@ -104,7 +115,7 @@ func (s *Store) initialise(ctx context.Context, place Place) error {
 		return fault.Wrap(err, fault.Internal, "no randomness for the database's name")
 	}
 	return s.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		for _, kv := range [][2]string{{"key_check", sealed.text}, {"instance", hex.EncodeToString(id)}} {
+		for _, kv := range [][2]string{{keyCheckName, sealed.text}, {"instance", hex.EncodeToString(id)}} {
 			if _, err := tx.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", kv[0], kv[1]); err != nil {
 				return fmt.Errorf("write meta: %w", err)
 			}

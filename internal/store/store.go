@@ -50,6 +50,7 @@ type Store struct {
 
 	keys       *Keyring
 	keyCreated string
+	crash      func(point string) error // of tests: where a rotation ends as if it were killed
 	instance   string
 	graphLock  int64 // PostgreSQL: advisory lock of graph writers
 
