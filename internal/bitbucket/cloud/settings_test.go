@@ -176,3 +176,19 @@ func TestAChangedPermissionKeepsItsKey(t *testing.T) {
 		t.Error("a permission that was taken away is still listed")
 	}
 }
+
+// TestPagesThatLookAlikeAreTwo has elements that differ only behind a long beginning: two pages of them are no circle.
+func TestPagesThatLookAlikeAreTwo(t *testing.T) {
+	const repo = "/repositories/%7B" + wsUUID + "%7D/%7B" + repoUUID + "%7D"
+	padding := `"padding":"` + strings.Repeat("x", 300) + `"`
+	for list, tc := range map[string]struct{ path, element string }{
+		bitbucket.ListGroupPermissions: {repo + "/permissions-config/groups?pagelen=100", `{` + padding + `,"permission":"read","group":{` + padding + `,"slug":"NAME"}}`},
+		bitbucket.ListBranches:         {"/repositories/{" + wsUUID + "}/{" + repoUUID + "}/refs/branches", `{` + padding + `,"name":"release/NAME"}`},
+	} {
+		page := func(name string) string { return `{"values":[` + strings.ReplaceAll(tc.element, "NAME", name) + `]` }
+		c, _ := open(t, map[string]any{tc.path: page("a") + `,"next":"HOST/2.0/second"}`, "/second": page("b") + `}`})
+		if got := readList(t, c, repoPlace(), list); len(got) != 2 {
+			t.Errorf("%s: %d objects, want 2", list, len(got))
+		}
+	}
+}
