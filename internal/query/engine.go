@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +19,8 @@ type Engine struct {
 	d     dialect
 	model *graph.Model
 	now   func() time.Time
+	// history says from which moment on all versions are kept; nil for from the beginning.
+	history func(context.Context) (time.Time, error)
 
 	mu     sync.Mutex
 	counts map[int64]int64
@@ -33,7 +34,13 @@ func New(st *store.Store, model *graph.Model) *Engine {
 
 // WithClock returns an engine that takes the time from now instead of the system.
 func (e *Engine) WithClock(now func() time.Time) *Engine {
-	return &Engine{st: e.st, d: e.d, model: e.model, now: now}
+	return &Engine{st: e.st, d: e.d, model: e.model, now: now, history: e.history}
+}
+
+// WithHistory returns an engine that warns of moments before the one that from tells: versions that ended before it
+// have been removed. A zero time says that none have.
+func (e *Engine) WithHistory(from func(context.Context) (time.Time, error)) *Engine {
+	return &Engine{st: e.st, d: e.d, model: e.model, now: e.now, history: from}
 }
 
 // countsAge is how long estimates of the graph's size are used, and countsCap where counting stops: beyond it a kind is
@@ -67,7 +74,7 @@ func (e *Engine) run(ctx context.Context, q *Query, r Request, yield func(Row) e
 	if r.Now != nil {
 		now = r.Now()
 	}
-	at, err := moment(q, r, now)
+	at, ahead, err := moment(q, r, now)
 	if err != nil {
 		return Info{}, err
 	}
@@ -76,11 +83,14 @@ func (e *Engine) run(ctx context.Context, q *Query, r Request, yield func(Row) e
 		return Info{}, err
 	}
 	info := Info{Warnings: Check(q, schema), At: at}
+	if ahead != nil {
+		info.Warnings = append(info.Warnings, Warning{Message: ahead.UTC().Format(time.RFC3339) + " is still to come: this is the graph as it is now"})
+	}
 	p := &planner{q: q, d: e.d, schema: schema, viewer: r.Viewer, now: now, limit: r.Limit, tagged: tagged}
 	if at != nil {
 		micros := at.UnixMicro()
 		p.at = &micros
-		w, err := e.unread(ctx, *at, r.Viewer)
+		w, err := e.doubts(ctx, *at, r.Viewer, concerned(q, schema))
 		if err != nil {
 			return info, err
 		}
@@ -97,20 +107,20 @@ func (e *Engine) run(ctx context.Context, q *Query, r Request, yield func(Row) e
 	return info, err
 }
 
-// moment is the past moment that the request or the text asks for. What lies ahead of now is now.
-func moment(q *Query, r Request, now time.Time) (*time.Time, error) {
-	at := r.At
+// moment is the past moment that the request or the text asks for. What lies ahead of now is answered as of now.
+func moment(q *Query, r Request, now time.Time) (at, ahead *time.Time, err error) {
+	at = r.At
 	if q.At != nil {
 		if at != nil {
-			return nil, problem(q.text, q.At.Pos, "leave one of them out", "the moment is given twice, here and beside the query")
+			return nil, nil, problem(q.text, q.At.Pos, "leave one of them out", "the moment is given twice, here and beside the query")
 		}
 		t := q.At.Resolve(now)
 		at = &t
 	}
-	if at == nil || at.After(now) {
-		return nil, nil
+	if at != nil && at.After(now) {
+		return nil, at, nil
 	}
-	return at, nil
+	return at, nil, nil
 }
 
 // stream runs the statement and yields its rows.
@@ -211,44 +221,6 @@ func (e *Engine) sizes(ctx context.Context, s Schema) (map[int64]int64, error) {
 	e.counts, e.fresh = counts, now
 	e.mu.Unlock()
 	return counts, nil
-}
-
-// unreadNamed is how many listings a warning names; the rest is counted.
-const unreadNamed = 5
-
-// unread warns about listings that had not been read completely once at the moment asked for: what they list may be
-// missing from the answer. Listings named met prove nothing and are never complete.
-// Their titles are for those who see everything: they name repositories.
-func (e *Engine) unread(ctx context.Context, at time.Time, viewer Viewer) ([]Warning, error) {
-	var names []string
-	total := 0
-	err := each(ctx, e.st.Reader(), "SELECT title, listing, COUNT(*) OVER () FROM scope WHERE listing <> 'met' AND (first_complete IS NULL OR first_complete > $1)"+
-		" ORDER BY id LIMIT $2", []any{at.UnixMicro(), unreadNamed}, func(scan func(...any) error) error {
-		var title, listing string
-		if err := scan(&title, &listing, &total); err != nil {
-			return err
-		}
-		if title == "" {
-			title = listing
-		}
-		names = append(names, title)
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read scopes: %w", err)
-	}
-	if total == 0 {
-		return nil, nil
-	}
-	message := fmt.Sprintf("at %s %d listings had not been read completely yet, so some of what they hold may be missing",
-		at.UTC().Format(time.RFC3339), total)
-	if viewer.everything {
-		message += ": " + strings.Join(names, ", ")
-		if more := total - len(names); more > 0 {
-			message += fmt.Sprintf(" and %d more", more)
-		}
-	}
-	return []Warning{{Message: message}}, nil
 }
 
 // failure words what ended a query.

@@ -33,8 +33,9 @@ type planner struct {
 	last  *place // its target
 	where []Expr // what could not be moved to a node or hop
 
-	steps []string // WITH …
-	done  frontier // of the last step
+	steps   []string // WITH …
+	done    frontier // of the last step
+	columns []string // that a direct step carries
 }
 
 // place is a node of the path.
@@ -92,9 +93,6 @@ func (p *planner) path(property string) string {
 	return p.once("path "+property, p.d.path(property))
 }
 
-// moment binds the past moment.
-func (p *planner) moment() string { return "CAST(" + p.once("moment", *p.at) + " AS BIGINT)" }
-
 // in tests a column for one of some kinds; none at all is FALSE.
 func (p *planner) in(column string, ids []int64) string {
 	switch len(ids) {
@@ -115,9 +113,6 @@ func (p *planner) plan() *plan {
 	p.resolve()
 	p.pushDown()
 	p.needs()
-	if p.lone() {
-		return p.scan()
-	}
 	p.walk()
 	if p.not != nil {
 		p.negated()

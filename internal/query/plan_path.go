@@ -8,34 +8,6 @@ import (
 	"github.com/windlass-hq/windlass/internal/store"
 )
 
-// table is where open or closed rows come from.
-type table struct {
-	entity, rel string
-	closed      bool
-}
-
-// tables are those to read: the open rows, and for a past moment the closed ones as well.
-func (p *planner) tables() []table {
-	open := table{entity: "entity", rel: "rel"}
-	if p.at == nil {
-		return []table{open}
-	}
-	return []table{open, {entity: "entity_old", rel: "rel_old", closed: true}}
-}
-
-// valid is the condition that a row was valid at the moment asked for. The unary plus keeps SQLite from preferring an
-// index on the time to that on the better predicate beside it (reference/storage.md section 3).
-func (p *planner) valid(alias string, t table) []string {
-	if p.at == nil {
-		return nil
-	}
-	conds := []string{"+" + alias + ".valid_from <= " + p.moment()}
-	if t.closed {
-		conds = append(conds, alias+".valid_to > "+p.moment())
-	}
-	return conds
-}
-
 func id(node int) string { return "n" + strconv.Itoa(node) }
 
 func edgeColumns(hop int) []string {
@@ -76,9 +48,8 @@ func edgeRow(alias string, kinds []store.RelKind) row {
 	return row{edge: true, edges: kinds, col: func(c string) string { return alias + "." + c }}
 }
 
-// filters writes the conditions of a node on a table alias, the viewer's included, its kinds not.
-func (p *planner) filters(alias string, pl place) []string {
-	r := entityRow(alias, pl)
+// filters writes the conditions of a node on a row, the viewer's included, its kinds not.
+func (p *planner) filters(r row, pl place) []string {
 	var conds []string
 	for _, c := range pl.conds {
 		conds = append(conds, p.condition(c, func(Operand) row { return r }))
@@ -92,19 +63,15 @@ func (p *planner) filters(alias string, pl place) []string {
 // filtering reports whether a node needs its entity at all: a hop's relationship settles the kind by itself.
 func (p *planner) filtering(pl place) bool { return len(pl.conds) > 0 || !p.viewer.everything }
 
-// step adds a common table expression. Every one but a lone first is materialised, so that the order of the steps
-// stays the planner's and is not the database's to change.
+// step adds a common table expression. It is materialised, so that the order of the steps stays the planner's and is
+// not the database's to change.
 func (p *planner) step(f frontier, branches []string, merge bool) {
 	f.name = "s" + strconv.Itoa(len(p.steps))
-	word := " AS MATERIALIZED ("
-	if len(p.nodes) == 1 && p.not == nil && len(p.where) == 0 {
-		word = " AS ("
-	}
 	union := " UNION ALL "
 	if merge {
 		union = " UNION "
 	}
-	p.steps = append(p.steps, f.name+word+strings.Join(branches, union)+")")
+	p.steps = append(p.steps, f.name+" AS MATERIALIZED ("+strings.Join(branches, union)+")")
 	p.done = f
 }
 
@@ -112,22 +79,44 @@ func (p *planner) step(f frontier, branches []string, merge bool) {
 func (p *planner) walk() {
 	order := p.order()
 	first := order[0]
-	pl := p.nodes[first]
-	var branches []string
-	for _, t := range p.tables() {
-		var conds []string
-		if k := p.kindCond("e.kind", pl); k != "" {
-			conds = append(conds, k)
-		}
-		conds = append(conds, p.filters("e", pl)...)
-		conds = append(conds, p.valid("e", t)...)
-		branches = append(branches, "SELECT e.id AS "+id(first)+" FROM "+t.entity+" AS e"+whereAll(conds))
+	f := frontier{name: "s0", from: first, to: first, nodes: []int{first}, distinct: true}
+	if p.direct() {
+		p.done = f // the result writes it, once it knows which columns it wants of it
+		return
 	}
-	p.step(frontier{from: first, to: first, nodes: []int{first}, distinct: true}, branches, false)
+	p.step(f, p.start(first, nil), false)
 	for _, n := range order[1:] {
 		p.extend(n)
 	}
 }
+
+// direct reports whether the query is one node. Its columns are then read where its rows are chosen, and not fetched
+// again by its ids.
+func (p *planner) direct() bool { return len(p.nodes) == 1 && p.not == nil }
+
+// start selects the entities of a node, with further columns.
+func (p *planner) start(node int, columns []string) []string {
+	pl := p.nodes[node]
+	var branches []string
+	for _, t := range p.tables() {
+		from, valid := p.from(pl, t)
+		var conds []string
+		if k := p.kindCond("e.kind", pl); k != "" {
+			conds = append(conds, k)
+		}
+		conds = append(conds, p.filters(entityRow("e", pl), pl)...)
+		conds = append(conds, valid...)
+		list := "e.id AS " + id(node)
+		for _, c := range columns {
+			list += ", e." + c + " AS " + carriedColumn(c)
+		}
+		branches = append(branches, "SELECT "+list+" FROM "+from+whereAll(conds))
+	}
+	return branches
+}
+
+// carriedColumn is what a column of an entity is called in the step that carries it.
+func carriedColumn(column string) string { return "v_" + column }
 
 func whereAll(conds []string) string {
 	if len(conds) == 0 {
@@ -188,7 +177,7 @@ func (b branch) conds(p *planner, l link, t table, near string) []string {
 	if b.unlooped {
 		conds = append(conds, "r.from_id <> r.to_id")
 	}
-	conds = append(conds, p.valid("r", t)...)
+	conds = append(conds, p.valid("r", t.closed)...)
 	r := edgeRow("r", b.kinds)
 	for _, c := range l.conds {
 		conds = append(conds, p.condition(c, func(Operand) row { return r }))
@@ -217,16 +206,13 @@ func (p *planner) extend(n int) {
 	if l.need || l.where {
 		after.hops = append(after.hops, hop)
 	}
-	// At a past moment the entity is looked at in a step of its own, which halves the number of branches.
-	apart := p.at != nil && p.filtering(pl)
-	mid := after
-	if !slices.Contains(mid.nodes, n) && (keep(n) || apart) {
-		mid.nodes = append(slices.Clone(mid.nodes), n)
+	if keep(n) {
+		after.nodes = append(after.nodes, n)
 	}
 	// Rows stay different unless a column went, the new one is not kept, or two edges lead to the same entity.
-	dropped := len(mid.nodes) <= len(before.nodes) || l.parallel() && !l.need && !l.where
+	dropped := len(after.nodes) <= len(before.nodes) || l.parallel() && !l.need && !l.where
 	merge := p.sets() && (dropped || !before.distinct)
-	mid.distinct = before.distinct && !dropped || merge
+	after.distinct = before.distinct && !dropped || merge
 
 	var branches []string
 	directions := l.branches(leftwards)
@@ -235,19 +221,24 @@ func (p *planner) extend(n int) {
 		for _, t := range p.tables() {
 			conds := b.conds(p, l, t, "s."+id(near))
 			from := before.name + " AS s CROSS JOIN " + t.rel + " AS r"
-			if p.filtering(pl) && !apart {
-				from += " CROSS JOIN entity AS e"
-				conds = append(conds, "e.id = r."+b.far)
-				conds = append(conds, p.filters("e", pl)...)
+			if p.filtering(pl) {
+				joins, filters := p.looked(pl, "r."+b.far)
+				from, conds = from+joins, append(conds, filters...)
 			}
-			columns := p.carry(before, mid, n, hop, "r."+b.far)
+			columns := p.carry(before, after, n, hop, "r."+b.far)
 			branches = append(branches, selects(merge && single)+columns+" FROM "+from+whereAll(conds))
 		}
 	}
-	p.step(mid, branches, merge)
-	if apart {
-		p.checked(n, after)
+	p.step(after, branches, merge)
+}
+
+// looked joins the entity behind a hop, by its id, and returns the conditions on it.
+func (p *planner) looked(pl place, at string) (joins string, conds []string) {
+	if p.at == nil {
+		return " CROSS JOIN entity AS e", append([]string{"e.id = " + at}, p.filters(entityRow("e", pl), pl)...)
 	}
+	joins, col := p.version("entity", "e", "o", []string{"id"}, []string{at})
+	return joins, append([]string{"COALESCE(e.id, o.id) IS NOT NULL"}, p.filters(row{kinds: pl.kinds, col: col}, pl)...)
 }
 
 // selects begins a SELECT that merges equal rows or not.
@@ -291,25 +282,6 @@ func (p *planner) carry(before, after frontier, node, hop int, far string) strin
 	return strings.Join(out, ", ")
 }
 
-// checked keeps the rows whose node n satisfied its conditions at the moment asked for.
-func (p *planner) checked(n int, after frontier) {
-	before, pl := p.done, p.nodes[n]
-	if p.live(n, after) {
-		after.nodes = append(slices.Clone(after.nodes), n)
-	}
-	dropped := len(after.nodes) < len(before.nodes)
-	merge := p.sets() && (dropped || !before.distinct)
-	after.distinct = before.distinct && !dropped || merge
-	var branches []string
-	for _, t := range p.tables() {
-		conds := append([]string{"e.id = s." + id(n)}, p.filters("e", pl)...)
-		conds = append(conds, p.valid("e", t)...)
-		columns := p.carry(before, after, -1, -1, "")
-		branches = append(branches, "SELECT "+columns+" FROM "+before.name+" AS s CROSS JOIN "+t.entity+" AS e"+whereAll(conds))
-	}
-	p.step(after, branches, merge)
-}
-
 // negated keeps the rows whose last node has no such relationship to such an entity.
 func (p *planner) negated() {
 	before, l, pl := p.done, *p.not, *p.last
@@ -320,19 +292,12 @@ func (p *planner) negated() {
 			continue
 		}
 		for _, t := range p.tables() {
-			entities := p.tables()
-			if !p.filtering(pl) {
-				entities = entities[:1]
+			from, inner := t.rel+" AS r", b.conds(p, l, t, "s."+id(n))
+			if p.filtering(pl) {
+				joins, filters := p.looked(pl, "r."+b.far)
+				from, inner = from+joins, append(inner, filters...)
 			}
-			for _, et := range entities {
-				from := t.rel + " AS r"
-				inner := b.conds(p, l, t, "s."+id(n))
-				if p.filtering(pl) {
-					from += " CROSS JOIN " + et.entity + " AS e"
-					inner = append(append(append(inner, "e.id = r."+b.far), p.filters("e", pl)...), p.valid("e", et)...)
-				}
-				conds = append(conds, "NOT EXISTS (SELECT 1 FROM "+from+whereAll(inner)+")")
-			}
+			conds = append(conds, "NOT EXISTS (SELECT 1 FROM "+from+whereAll(inner)+")")
 		}
 	}
 	after := before
@@ -376,67 +341,4 @@ func (p *planner) narrowed(after frontier, joins string, conds []string) {
 	after.distinct = before.distinct && !dropped || merge
 	columns := p.carry(before, after, -1, -1, "")
 	p.step(after, []string{selects(merge) + columns + " FROM " + before.name + " AS s" + joins + whereAll(conds)}, false)
-}
-
-// fetcher joins the entities and relationships of a step's rows, each when a column of it is first asked for.
-type fetcher struct {
-	p      *planner
-	joined map[slot]bool
-	sql    []string
-	conds  []string
-}
-
-func (p *planner) fetcher() *fetcher { return &fetcher{p: p, joined: map[slot]bool{}} }
-
-func (f *fetcher) joins() string { return strings.Join(f.sql, "") }
-
-// row returns the row of a slot; the step's own columns are those of alias s.
-func (f *fetcher) row(s slot) row {
-	n := strconv.Itoa(s.index)
-	if s.edge {
-		c := edgeColumns(s.index)
-		own := map[string]string{"from_id": "s." + c[0], "kind": "s." + c[1], "to_id": "s." + c[2]}
-		l := f.p.hops[s.index]
-		kinds := append(append([]store.RelKind{}, l.forward...), l.backward...)
-		key := func(alias string) string {
-			return alias + ".from_id = s." + c[0] + " AND " + alias + ".kind = s." + c[1] + " AND " + alias + ".to_id = s." + c[2]
-		}
-		return row{edge: true, edges: kinds, col: func(column string) string {
-			if own[column] != "" {
-				return own[column]
-			}
-			return f.column(s, "r"+n, "q"+n, "rel", key, column, "from_id")
-		}}
-	}
-	key := func(alias string) string { return alias + ".id = s." + id(s.index) }
-	return row{kinds: f.p.nodes[s.index].kinds, col: func(column string) string {
-		if column == "id" {
-			return "s." + id(s.index)
-		}
-		return f.column(s, "e"+n, "o"+n, "entity", key, column, "id")
-	}}
-}
-
-// column joins the table once and returns the column of whichever version was valid.
-func (f *fetcher) column(s slot, open, closed, name string, key func(string) string, column, mark string) string {
-	past := f.p.at != nil
-	if !f.joined[s] {
-		f.joined[s] = true
-		if past {
-			// At most one of the two is there, and one of them is.
-			for i, t := range f.p.tables() {
-				alias := []string{open, closed}[i]
-				table := map[string]string{"entity": t.entity, "rel": t.rel}[name]
-				conds := append([]string{key(alias)}, f.p.valid(alias, t)...)
-				f.sql = append(f.sql, " LEFT JOIN "+table+" AS "+alias+" ON "+strings.Join(conds, " AND "))
-			}
-		} else {
-			f.sql = append(f.sql, " CROSS JOIN "+name+" AS "+open)
-			f.conds = append(f.conds, key(open))
-		}
-	}
-	if past {
-		return "CASE WHEN " + open + "." + mark + " IS NULL THEN " + closed + "." + column + " ELSE " + open + "." + column + " END"
-	}
-	return open + "." + column
 }

@@ -17,9 +17,17 @@ func (p *planner) result() *plan {
 	return p.rows()
 }
 
+// carried is the name under which the only step of a direct query carries a column.
+func (p *planner) carried(column string) string {
+	if !slices.Contains(p.columns, column) {
+		p.columns = append(p.columns, column)
+	}
+	return carriedColumn(column)
+}
+
 func (p *planner) statement(body string) string {
-	if len(p.steps) == 0 {
-		return body
+	if p.direct() {
+		return "WITH s0 AS (" + strings.Join(p.start(0, p.columns), " UNION ALL ") + ")\n" + body
 	}
 	return "WITH " + strings.Join(p.steps, ",\n") + "\n" + body
 }
@@ -42,30 +50,9 @@ func (p *planner) window() string {
 	return " LIMIT " + p.bind(limit) + " OFFSET " + p.bind(skip)
 }
 
-// lone reports whether the query is one node whose rows can be read straight from the table in the order of their ids:
-// no step, no sort of wide rows.
-func (p *planner) lone() bool {
-	return len(p.nodes) == 1 && p.not == nil && p.at == nil && (p.q.Return == nil || !p.sets()) &&
-		p.q.Limit == nil && p.q.Skip == nil && p.limit == 0
-}
-
-// scan is the whole statement of a lone node.
-func (p *planner) scan() *plan {
-	pl := p.nodes[0]
-	r := entityRow("e", pl)
-	out := &plan{}
-	columns := p.items(out, func(slot) row { return r })
-	var conds []string
-	if k := p.kindCond("e.kind", pl); k != "" {
-		conds = append(conds, k)
-	}
-	conds = append(conds, p.filters("e", pl)...)
-	by := append(orderBy(p.orderKeys(func(slot) row { return r }), p.descending()), "e.id")
-	return p.finish(out, "SELECT "+strings.Join(columns, ", ")+" FROM entity AS e"+whereAll(conds)+" ORDER BY "+strings.Join(by, ", "))
-}
-
 func (p *planner) finish(out *plan, body string) *plan {
-	out.sql, out.args = p.statement(body), p.args
+	out.sql = p.statement(body)
+	out.args = p.args // the statement adds to them
 	if p.q.Return == nil {
 		out.columns = []string{"_key", "_type", "_class", "displayName"}
 	}
@@ -130,8 +117,8 @@ func orderBy(keys []string, desc bool) []string {
 	return out
 }
 
-// rows writes a result of one row per path, or per start. With a bound the rows are chosen by ids alone, and only
-// those chosen are fetched.
+// rows writes a result of one row per path, or per start. With a bound the rows are chosen by ids and what orders them
+// alone, and only those chosen are fetched.
 func (p *planner) rows() *plan {
 	out := &plan{}
 	var own []string
@@ -140,8 +127,8 @@ func (p *planner) rows() *plan {
 	}
 	from, window := p.done.name+" AS s", p.window()
 	var keys []string
+	f := p.reader()
 	if window != "" {
-		f := p.fetcher()
 		columns := slices.Clone(own)
 		inner := p.orderKeys(f.row)
 		for i, k := range inner {
@@ -155,8 +142,8 @@ func (p *planner) rows() *plan {
 		}
 		from = "(SELECT " + strings.Join(columns, ", ") + " FROM " + from + f.joins() + whereAll(f.conds) +
 			" ORDER BY " + strings.Join(append(orderBy(inner, p.descending()), own...), ", ") + window + ") AS s"
+		f = p.fetcher()
 	}
-	f := p.fetcher()
 	columns := p.items(out, f.row)
 	if window == "" {
 		keys = p.orderKeys(f.row)
@@ -167,7 +154,7 @@ func (p *planner) rows() *plan {
 
 // grouped writes a result with aggregates, or a UNIQUE one, which is the same without them.
 func (p *planner) grouped() *plan {
-	g := &grouping{p: p, f: p.fetcher()}
+	g := &grouping{p: p, f: p.reader()}
 	for i, item := range p.q.Return {
 		if item.Func == None {
 			g.key(i, item)
