@@ -49,6 +49,20 @@ func MaskHookURL(text string) string {
 	return b.String()
 }
 
+// MaskHookWords masks the addresses in what people wrote about a webhook.
+func MaskHookWords(text string) string {
+	if !strings.Contains(text, "://") {
+		return text
+	}
+	words := strings.Fields(text)
+	for i, w := range words {
+		if strings.Contains(w, "://") {
+			words[i] = MaskHookURL(w)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
 // randomSegment reports whether a segment of a path looks like a key rather than like a name: a long run without a
 // separator that mixes digits and letters, as tokens, hashes and UUIDs do.
 func randomSegment(segment string) bool {

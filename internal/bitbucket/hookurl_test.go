@@ -34,3 +34,15 @@ func TestAddressesOfWebhooksAreMasked(t *testing.T) {
 		}
 	}
 }
+
+func TestMaskHookWords(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                    "",
+		"two  words":                          "two  words",
+		"see  https://u:p@x.example/?k=v now": "see https://•••@x.example/?k=••• now",
+	} {
+		if got := bitbucket.MaskHookWords(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}

@@ -18,8 +18,9 @@ func (r resource) webhooks() bitbucket.Settings {
 	})
 }
 
-// convertHook converts a webhook. Old versions show its secret and its password in clear text (FACTS 145): of the members that
-// may hold them, and of the statistics with what was sent, nothing goes further.
+// convertHook converts a webhook. Old versions show its secret and its password in clear text (FACTS 145), its address
+// may hold keys of the receiver, and its statistics what was sent: all of that is left out of the raw object, and the
+// address and what people wrote about it are masked.
 func (r resource) convertHook(j bitbucket.JSON, _ *mentions) (graph.Object, *bitbucket.Record, bool) {
 	w := readHook(j)
 	id, ok := readID(w.id)
@@ -28,11 +29,15 @@ func (r resource) convertHook(j bitbucket.JSON, _ *mentions) (graph.Object, *bit
 	}
 	rec := bitbucket.NewRecord(12)
 	rec.Props["id"] = id
-	name := ""
-	rec.Link("name", w.name) // people write addresses into it
-	name, _ = rec.Props["name"].(string)
-	rec.Link("url", w.url)
-	address, _ := rec.Props["url"].(string)
+	name := bitbucket.MaskHookWords(rec.Text("name", w.name))
+	if name != "" {
+		rec.Props["name"] = name
+	}
+	address := rec.Text("url", w.url)
+	if address != "" {
+		address = bitbucket.MaskHookURL(address)
+		rec.Props["url"] = address
+	}
 	if events, known := texts(rec, "events", w.events, bitbucket.JSON.Text); known {
 		rec.Props["events"] = values(events)
 	}
@@ -44,7 +49,7 @@ func (r resource) convertHook(j bitbucket.JSON, _ *mentions) (graph.Object, *bit
 		rec.Props["secretSet"] = true
 	}
 	rec.Moment("createdOn", w.created)
-	raw := bitbucket.Scrub(without(j, "configuration", "credentials", "statistics"))
+	raw := bitbucket.Scrub(without(j, "configuration", "credentials", "statistics", "url", "name"))
 	e := r.entity(graph.TypeWebhook, ":hook:"+id, cmp.Or(name, address, id), rec, raw)
 	return r.has(e), rec, true
 }

@@ -92,12 +92,12 @@ func sound(t *testing.T, list string, o graph.Object) {
 	if list != bitbucket.ListWebhooks {
 		return
 	}
-	raw := bitbucket.JSON(e.Raw)
-	if !raw.Get("configuration").Missing() || !raw.Get("credentials").Missing() || !raw.Get("statistics").Missing() {
-		t.Errorf("raw of a webhook: %s", raw)
+	for _, name := range []string{"configuration", "credentials", "statistics", "url", "name"} {
+		if raw := bitbucket.JSON(e.Raw); !raw.Get(name).Missing() {
+			t.Errorf("raw of a webhook: %s", raw)
+		}
 	}
-	url, _ := e.Properties["url"].(string)
-	if bitbucket.MaskSecrets(url) != url {
+	if url, _ := e.Properties["url"].(string); bitbucket.MaskSecrets(url) != url || strings.Contains(url, "#") {
 		t.Errorf("url %q", url)
 	}
 }
