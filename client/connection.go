@@ -123,7 +123,8 @@ type RightCheck struct {
 	Feature string   `json:"feature"`
 	What    string   `json:"what" doc:"The feature in words."`
 	Role    string   `json:"role" doc:"Role of the credentials that do it."`
-	Used    bool     `json:"used" doc:"Whether this connection uses it now; the others are for later versions."`
+	Used    bool     `json:"used" doc:"Whether this connection uses it now; the others are for later versions, or switched off."`
+	Off     bool     `json:"off,omitempty" doc:"Switched off by an option of the connection."`
 	Have    string   `json:"have" enum:"yes,no,unknown,never" doc:"never: no credential of these kinds can have it. unknown: Bitbucket does not tell beforehand."`
 	Needs   []string `json:"needs" doc:"What it takes, for each kind of credential that there is."`
 	Missing []string `json:"missing,omitempty" doc:"What is lacking, where that is known."`

@@ -19,6 +19,7 @@ type Entity struct {
 	Version    int64          `json:"version"`
 	ValidFrom  time.Time      `json:"validFrom" doc:"Since when this version holds, by the observation of this Windlass."`
 	Accounts   []string       `json:"accounts" doc:"Account names of the connections that see it."`
+	Warnings   []string       `json:"warnings,omitempty" doc:"What may be missing, as of a past moment."`
 }
 
 // Version is one version of an entity.

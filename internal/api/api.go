@@ -29,6 +29,7 @@ type Options struct {
 	Runs  Runs
 	Asker Asker
 	Jobs  Jobs
+	Keys  Keys
 	// Check asks Bitbucket what each of the credentials can do.
 	Check func(ctx context.Context, conn store.Connection, credentials []store.Credential) (bitbucket.Report, error)
 	// Preflight finds out what a first full read of a connection takes.
@@ -79,6 +80,8 @@ type Asker interface {
 	// Ask checks a question and yields its rows, each as a JSON object that is valid during the call. header is called
 	// once, before the first row; open says that rows bring further columns of their own.
 	Ask(ctx context.Context, q Question, header func(columns []string, open bool) error, row func(json.RawMessage) error) (Told, error)
+	// Doubts says what may be missing from anything that is read as of a past moment.
+	Doubts(ctx context.Context, at time.Time) ([]string, error)
 }
 
 // Question is one query.

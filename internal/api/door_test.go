@@ -25,6 +25,8 @@ func (a asker) Ask(_ context.Context, q api.Question, header func([]string, bool
 	return a(q, header, row)
 }
 
+func (asker) Doubts(context.Context, time.Time) ([]string, error) { return nil, nil }
+
 // door is a server whose log a test can read.
 func door(t *testing.T, o api.Options) (http.Handler, *bytes.Buffer) {
 	t.Helper()

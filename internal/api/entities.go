@@ -2,8 +2,10 @@ package api
 
 import (
 	"context"
+	"strings"
 
 	"github.com/windlass-hq/windlass/client"
+	"github.com/windlass-hq/windlass/internal/fault"
 )
 
 type entityIn struct {
@@ -16,7 +18,16 @@ func (s *Server) getEntity(ctx context.Context, in *entityIn) (*body[client.Enti
 	if err != nil {
 		return nil, err
 	}
+	var doubts []string
+	if at != nil && !at.After(s.now()) {
+		if doubts, err = s.Asker.Doubts(ctx, *at); err != nil {
+			return nil, err
+		}
+	}
 	e, err := s.Store.Entity(ctx, in.Key, at)
+	if fault.Is(err, fault.NotFound) && len(doubts) > 0 {
+		return nil, fault.Wrap(err, fault.NotFound, "there was nothing at that moment").With("%s", strings.Join(doubts, "; "))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -27,6 +38,7 @@ func (s *Server) getEntity(ctx context.Context, in *entityIn) (*body[client.Enti
 	return &body[client.Entity]{client.Entity{
 		Key: e.Key, Type: e.Type, Classes: orEmpty(e.Classes), Name: e.Name, Properties: properties(e.Properties), Home: e.Home,
 		Source: string(e.Source), Version: e.Version, ValidFrom: e.ValidFrom, Accounts: orEmpty(accounts[e.ID]),
+		Warnings: doubts,
 	}}, nil
 }
 

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -286,15 +287,11 @@ func plain(reason, title string) string {
 			reason = strings.ReplaceAll(reason, of, "")
 		}
 	}
-	before, rest, found := strings.Cut(reason, " GET ")
-	if !found {
-		return reason
-	}
-	if end := strings.IndexByte(rest, ' '); end >= 0 {
-		return before + rest[end:]
-	}
-	return before
+	return request.ReplaceAllString(reason, "")
 }
+
+// request is how reasons name a request.
+var request = regexp.MustCompile(`\b(GET|POST) \S+ ?`)
 
 // split parts a reason from what it takes, which a refusal names in brackets at its end.
 func split(reason string) (why, needs string) {

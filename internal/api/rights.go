@@ -16,8 +16,8 @@ func rights(conn store.Connection, report bitbucket.Report) []client.RightCheck 
 		w := client.RightCheck{
 			Feature: r.Feature, What: r.What, Role: string(r.Role), Used: r.Today, Have: string(bitbucket.HaveNever), Needs: []string{},
 		}
-		if r.Feature == bitbucket.FeaturePullRequests && conn.Settings["pull-requests"] == "false" {
-			w.Used = false
+		if w.Used && switchedOff(conn, r.Feature) {
+			w.Used, w.Off = false, true
 		}
 		served := false
 		for _, c := range report.Credentials {
@@ -39,6 +39,17 @@ func rights(conn store.Connection, report bitbucket.Report) []client.RightCheck 
 		out = append(out, w)
 	}
 	return out
+}
+
+// switchedOff reports whether an option of the connection keeps what the feature is about from being read.
+func switchedOff(conn store.Connection, feature string) bool {
+	switch feature {
+	case bitbucket.FeaturePullRequests:
+		return conn.Settings["pull-requests"] == "false"
+	case bitbucket.FeatureWorkspacePermissions, bitbucket.FeatureGlobalPermissions, bitbucket.FeatureProjectPermissions, bitbucket.FeatureRepositoryPermissions:
+		return conn.Settings["permissions"] == "false"
+	}
+	return false
 }
 
 // rank orders verdicts: of several credentials the one that can do it counts.

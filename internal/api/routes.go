@@ -41,6 +41,8 @@ func (s *Server) routes() {
 	route(s, "GET /jobs", "List background jobs", s.listJobs)
 	route(s, "POST /jobs/{id}/retry", "Run a job again now", s.retryJob)
 	route(s, "POST /jobs/{id}/cancel", "Cancel a job", s.cancelJob)
+	route(s, "GET /key", "Show which keys there are and how much each seals", s.showKeys)
+	route(s, "POST /key/rotate", "Make a new key and seal everything anew with it", s.rotateKey)
 	route(s, "GET /doctor", "Check the installation", s.doctor)
 	route(s, "GET /version", "Show the version", s.version)
 

@@ -153,7 +153,7 @@ func (a *App) open(ctx context.Context) error {
 	})
 	a.queries = query.New(s, graph.Standard()).WithClock(a.Now)
 	a.api = api.New(api.Options{
-		Store: s, Runs: a.runs, Asker: asker{a.queries}, Jobs: a.jobs, Check: a.check, Preflight: a.preflight,
+		Store: s, Runs: a.runs, Asker: asker{a.queries}, Jobs: a.jobs, Keys: keys{s}, Check: a.check, Preflight: a.preflight,
 		Budgets: a.budgets, Instance: newInstance, Resembles: a.resembles, Alone: a.runs.alone, Doctor: a.doctor, Ready: a.ready,
 		Info: a.info(), Web: web.Handler(), Now: a.Now, Log: a.Log,
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/windlass-hq/windlass/internal/api"
 	"github.com/windlass-hq/windlass/internal/query"
@@ -49,6 +50,16 @@ func (a asker) Ask(ctx context.Context, q api.Question, header func([]string, bo
 		return told, err
 	}
 	return told, begin()
+}
+
+// Doubts implements api.Asker.
+func (a asker) Doubts(ctx context.Context, at time.Time) ([]string, error) {
+	warnings, err := a.engine.Doubts(ctx, at, query.Everything())
+	var out []string
+	for _, w := range warnings {
+		out = append(out, w.String())
+	}
+	return out, err
 }
 
 // columnsOf returns the columns that are known from the text; open says that rows bring more.

@@ -81,11 +81,13 @@ func printRights(s *session, rights []client.RightCheck) {
 		}
 	}
 	_ = printTable(s.Out, nil, rows)
-	var ready, texts []string
+	var off, ready, texts []string
 	lacking := map[string][]string{} // by what it would take
 	for _, r := range rights {
 		switch {
 		case r.Used:
+		case r.Off:
+			off = append(off, r.What)
 		case r.Have == "yes":
 			ready = append(ready, r.What)
 		case r.Have != "unknown":
@@ -95,6 +97,9 @@ func printRights(s *session, rights []client.RightCheck) {
 			}
 			lacking[text] = append(lacking[text], r.What)
 		}
+	}
+	if len(off) > 0 {
+		fmt.Fprintf(s.Out, "Switched off by an option: %s.\n", strings.Join(off, "; "))
 	}
 	if len(ready) > 0 {
 		fmt.Fprintf(s.Out, "There for later versions: %s.\n", strings.Join(ready, "; "))

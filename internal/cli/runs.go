@@ -156,9 +156,12 @@ func (c runsCmd) completeness(s *session, d door) error {
 		return err
 	}
 	printGroups(s, "Denied:", c.Name, "--state denied", k.Denied)
-	printGroups(s, "Never read to their end:", c.Name, "--never-complete", k.NeverComplete)
+	printGroups(s, "Never read to their end, beside what is denied:", c.Name, "--never-complete", slices.DeleteFunc(k.NeverComplete, isDenied))
 	return nil
 }
+
+// isDenied tells groups that are printed as denied already.
+func isDenied(g client.ScopeGroup) bool { return g.State == "denied" }
 
 // withoutBlank leaves out the columns of a table in which nothing stands.
 func withoutBlank(header []string, rows [][]string) ([]string, [][]string) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -155,7 +156,7 @@ func printScopes(s *session, u client.Summary) {
 	}
 	for i, key := range order {
 		if i == 20 {
-			fmt.Fprintln(s.Out, "  … and more: windlass runs "+u.Connection+" -o json")
+			fmt.Fprintln(s.Out, "  … and more: windlass runs "+u.Connection)
 			break
 		}
 		g := groups[key]
@@ -168,16 +169,10 @@ func printScopes(s *session, u client.Summary) {
 }
 
 // withoutRequest cuts out of a reason which request it was, so that the same failure of many listings reads the same.
-func withoutRequest(reason string) string {
-	before, rest, found := strings.Cut(reason, " GET ")
-	if !found {
-		return reason
-	}
-	if end := strings.IndexAny(rest, " "); end >= 0 {
-		return before + rest[end:]
-	}
-	return before
-}
+func withoutRequest(reason string) string { return request.ReplaceAllString(reason, "") }
+
+// request is how reasons name a request.
+var request = regexp.MustCompile(`\b(GET|POST) \S+ ?`)
 
 func colon(reason string) string {
 	if reason == "" {
