@@ -12,8 +12,9 @@ import (
 	"github.com/windlass-hq/windlass/internal/query"
 )
 
-// settingsAreListed says whether runs read what administrators have set.
-const settingsAreListed = false
+// personalSettingsAreListed says whether runs read what was set in personal projects themselves; their repositories are
+// read like others.
+const personalSettingsAreListed = false
 
 // factsOf are the properties that are compared, by type.
 func factsOf(typ string) []string {

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
-	"net/url"
 	"slices"
 	"sort"
 	"strconv"
@@ -133,16 +132,13 @@ func (r *recorder) space(space sandbox.TruthSpace, key string) {
 			r.edge(at, "HAS", r.key("repo", repo.ID))
 			r.repository(repo, p, key)
 		}
-		if settingsAreListed {
+		if p.Owner == "" || personalSettingsAreListed {
 			r.settings(p.TruthSettings, at, key)
 			if r.instance != "" {
 				facts["defaultPermission"] = defaultPermission(p.Everybody)
 			}
 		}
 		r.entity(at, "bitbucket_project", facts)
-	}
-	if !settingsAreListed {
-		return
 	}
 	for _, g := range space.Groups {
 		at := r.group(key, g.Slug)
@@ -175,16 +171,10 @@ func (r *recorder) group(space, slug string) string { return space + ":group:" +
 
 func (r *recorder) repository(repo sandbox.TruthRepository, in sandbox.TruthProject, space string) {
 	key := r.key("repo", repo.ID)
-	facts := map[string]any{"slug": repo.Slug, "name": repo.Name, "public": repo.Public, "archived": repo.Archived, "projectKey": in.Key}
-	if r.instance == "" || settingsAreListed {
-		facts["defaultBranch"] = repo.DefaultBranch
-	}
+	facts := map[string]any{"slug": repo.Slug, "name": repo.Name, "public": repo.Public, "archived": repo.Archived, "projectKey": in.Key, "defaultBranch": repo.DefaultBranch}
 	r.entity(key, "bitbucket_repo", facts)
 	for _, p := range repo.PullRequests {
 		r.pullRequest(p, key)
-	}
-	if !settingsAreListed {
-		return
 	}
 	r.settings(repo.TruthSettings, key, space)
 	for _, b := range repo.Branches {
@@ -299,13 +289,12 @@ func (r *recorder) settings(s sandbox.TruthSettings, place, space string) {
 	}
 }
 
-// address is what may be told of the address of a hook.
+// address is what may be told of the address of a hook: no user, no password and no query.
 func address(ref string) string {
-	u, err := url.Parse(ref)
-	if err != nil {
-		return "no address"
-	}
-	return u.Scheme + "://" + u.Host + u.Path
+	scheme, rest, _ := strings.Cut(ref, "://")
+	rest, _, _ = strings.Cut(rest, "?")
+	host, path, _ := strings.Cut(rest, "/")
+	return scheme + "://" + host[strings.LastIndexByte(host, '@')+1:] + "/" + path
 }
 
 // fingerprint is that of a public key, as ssh-keygen prints it.

@@ -27,9 +27,7 @@ type life interface {
 
 type cloudLife struct{ cloudSide }
 
-func (cloudLife) credential() store.Credential {
-	return store.Credential{Kind: "oauth", Identity: "sandbox-key", Secret: "sandbox-secret"}
-}
+func (l cloudLife) credential() store.Credential { return l.access() }
 
 func (cloudLife) play(s *sandbox.Sandbox, day int) ([]sandbox.Act, error) {
 	return s.Day(sandbox.DayOptions{Product: "cloud", Seed: 30, Day: day})
@@ -39,9 +37,7 @@ func (cloudLife) record(s *sandbox.Sandbox) *record { return cloudRecord(s.Truth
 
 type dataCenterLife struct{ dataCenterSide }
 
-func (dataCenterLife) credential() store.Credential {
-	return store.Credential{Kind: "basic", Identity: "admin", Secret: "sandbox-password"}
-}
+func (l dataCenterLife) credential() store.Credential { return l.access() }
 
 func (dataCenterLife) play(s *sandbox.Sandbox, day int) ([]sandbox.Act, error) {
 	return s.Day(sandbox.DayOptions{Product: "datacenter", Seed: 30, Day: day})
@@ -93,6 +89,7 @@ type moment struct {
 
 func live(t *testing.T, f *fixture, l life, days int) {
 	t.Helper()
+	f.settings = true
 	asks := query.New(f.store, graph.Standard()).WithClock(f.now)
 	var past []moment
 	size := f.size()

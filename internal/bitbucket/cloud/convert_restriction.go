@@ -22,8 +22,11 @@ func convertRestriction(j bitbucket.JSON, p place, met *parties) (graph.Object, 
 	r.Text("type", j.Get("type"))
 	kind := r.Text("name", j.Get("kind"))
 	pattern := r.Text("pattern", j.Get("pattern"))
-	r.Text("matchKind", j.Get("branch_match_kind"))
+	matchKind := r.Text("matchKind", j.Get("branch_match_kind"))
 	branchType := r.Text("branchType", j.Get("branch_type"))
+	if matchKind == "glob" && j.Get("branch_type").Missing() {
+		r.Props["branchType"] = nil // only rules about a branching model have one: a rule that was one before has none now
+	}
 	r.Number("value", j.Get("value"))
 	users, usersKnown := named(r, "userIds", j.Get("users"), met.user)
 	groups, groupsKnown := named(r, "groups", j.Get("groups"), met.group)

@@ -54,6 +54,9 @@ func (a acts) Push(p Push) (Pushed, error) {
 			if !exists {
 				return fault.New(fault.NotFound, "%s has no branch %q", p.Repository, p.Branch)
 			}
+			if p.Branch == x.repo.main {
+				return fault.New(fault.Conflict, "the default branch %q cannot be deleted", p.Branch).With("make another branch the default one first")
+			}
 			delete(x.graph.branches, p.Branch)
 			return nil
 		}

@@ -140,7 +140,7 @@ func (a acts) Merge(repository string, id int, user string) (string, error) {
 		p.dstHash = head
 		p.mergeHash = x.commit(tree, []hash{head, p.srcHash}, by, mergeMessage(p))
 		x.graph.branches[p.dstBranch] = p.mergeHash
-		if p.closeSource && p.source == x.repo {
+		if p.closeSource && p.source == x.repo && p.srcBranch != x.repo.main {
 			delete(x.graph.branches, p.srcBranch)
 		}
 		name = p.mergeHash.String()
