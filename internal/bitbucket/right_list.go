@@ -91,6 +91,17 @@ func (r Right) denied(cause error) error {
 	return e.With("it takes %s", strings.Join(ways, ", or "))
 }
 
+// Needs says what the right takes of every kind of credential. Of two rights with the same needs, who lacks one on some
+// object lacks the other.
+func (r Right) Needs() string {
+	var all []string
+	for _, kind := range []Kind{OAuth, Token, APIToken, Basic} {
+		need := r.Kinds[kind]
+		all = append(all, strings.Join(need.Scopes, " ")+" "+need.Also+" "+need.Never)
+	}
+	return strings.Join(all, "; ")
+}
+
 // text says what a credential of a kind needs.
 func (n Need) text(kind Kind) string {
 	name := map[Kind]string{OAuth: "an OAuth consumer", Token: "an access token", APIToken: "an API token", Basic: "a user with password"}[kind]

@@ -49,6 +49,9 @@ type Settings struct {
 	List  string // one of the constants above; with the place it makes the scope
 	Title string // for people, such as "user permissions of acme/api"
 	Right Right  // what reading it takes
+	// Outside says of a member that the list did not show whether it is still there and only not listed any more, such as
+	// a branch that no restriction names now. Nil says that of none. It is asked after Pages has ended.
+	Outside func(member graph.Entity) bool
 	// Pages reads the list from its first page to its last. An error with the code Denied names the missing right.
 	Pages func(ctx context.Context, yield func(Page) error) error
 }

@@ -83,6 +83,9 @@ type deeds interface {
 	Decline(repository string, id int, user, reason string) error
 	OpenPullRequest(o sandbox.PullRequestSpec) (int, error)
 	Grant(o sandbox.GrantSpec) error
+	SetRestriction(o sandbox.RestrictionSpec) (int64, error)
+	DeleteRestriction(p sandbox.Place, id int64) error
+	Push(p sandbox.Push) (sandbox.Pushed, error)
 	Truth() sandbox.Truth
 	create(name string) error // a repository
 	leave(user string) error  // the workspace or the instance

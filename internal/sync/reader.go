@@ -52,10 +52,12 @@ type Listing struct {
 	// Owned says that the members are nowhere else, so that absence from it twice means deleted and not that we see them
 	// no more.
 	Owned bool
+	// Needs is what reading it takes of a credential. Lists of one place that need the same are refused alike.
+	Needs string
 	// Repo is the repository whose parts are listed, where it is one.
 	Repo bitbucket.RepoRef
-	// Outside says of a member whether the connection does not cover it any more, since its owner chose other projects:
-	// it is withdrawn without being asked about. Nil says that of none.
+	// Outside says of a member whether the connection does not cover it any more, such as when its owner chose other
+	// projects: it is withdrawn without being asked about. Nil says that of none.
 	Outside func(row store.EntityRow) bool
 	// Pages reads the list from its first page to its last and hands over each page in order.
 	Pages func(ctx context.Context, yield func(bitbucket.Page) error) error

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/windlass-hq/windlass/internal/bitbucket"
+	"github.com/windlass-hq/windlass/internal/store"
 )
 
 // client is what the clients of both products have in common. A connection has one for data, and further ones where
@@ -40,7 +41,11 @@ func (cs clients[C]) Settings(place bitbucket.Place) []Listing {
 				}
 			}
 		}
-		out = append(out, Listing{Parent: place.Key, Name: s.List, Title: s.Title, Owned: true, Pages: s.Pages})
+		l := Listing{Parent: place.Key, Name: s.List, Title: s.Title, Owned: true, Needs: s.Right.Needs(), Pages: s.Pages}
+		if outside := s.Outside; outside != nil {
+			l.Outside = func(row store.EntityRow) bool { return outside(row.Entity) }
+		}
+		out = append(out, l)
 	}
 	return out
 }

@@ -170,6 +170,7 @@ func (p *pass) settings(ctx context.Context, it item) (title string, last store.
 	}
 	place := placeOf(row)
 	var met []bitbucket.Place
+	denied := map[string]store.LedgerEntry{} // by what the list needs
 	for _, scope := range it.lists {
 		if scope.Listing == bitbucket.ListBranches {
 			if err := p.patterns(ctx, &place, row); err != nil {
@@ -190,8 +191,20 @@ func (p *pass) settings(ctx context.Context, it item) (title string, last store.
 		if scope.Listing == bitbucket.ListGroups {
 			l = collecting(l, &met)
 		}
+		if before, ok := denied[l.Needs]; ok {
+			before.Scope = scope.ID
+			before.Reason = "not asked, since it takes the same right: " + before.Reason
+			before.Due, before.Calls = p.due(scope.Listing, row.Type, p.Now(), true), 0
+			if err := p.record(ctx, scope, before); err != nil {
+				return scope.Title, last, err
+			}
+			continue
+		}
 		if last, err = p.settingsList(ctx, scope, l, row.Type); err != nil {
 			return scope.Title, last, err
+		}
+		if last.State == store.LedgerDenied {
+			denied[l.Needs] = last
 		}
 	}
 	if len(met) > 0 {

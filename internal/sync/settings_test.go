@@ -328,3 +328,44 @@ func TestSettingsGoWithTheirRepository(t *testing.T) {
 		}
 	})
 }
+
+// A branch that no restriction names any more is still there: it is withdrawn, and only the restriction is deleted. A
+// branch that is gone is deleted.
+func TestBranchesThatNobodyNamesAreNotDeleted(t *testing.T) {
+	eachWithSettings(t, tiny(), func(t *testing.T, f *fixture) {
+		repository, _ := f.somewhere()
+		where := sandbox.Place{Repository: repository}
+		for _, branch := range []string{"zz/kept", "zz/dropped"} {
+			_, err := f.deeds.Push(sandbox.Push{Repository: repository, Branch: branch})
+			f.must(err)
+		}
+		rule := sandbox.RestrictionSpec{Place: where, Kind: "delete", Match: "glob", Pattern: "zz/*"}
+		if f.side.product() == "datacenter" {
+			rule.Kind, rule.Match = "no-deletes", "PATTERN"
+		}
+		id, err := f.deeds.SetRestriction(rule)
+		f.must(err)
+		f.sync(sync.RunOptions{}, sync.Complete)
+		branches := func() (n int) {
+			t.Helper()
+			for key := range f.ofType(graph.TypeBranch) {
+				if strings.Contains(key, ":branch:zz/") {
+					n++
+				}
+			}
+			return n
+		}
+		if got := branches(); got != 2 {
+			t.Fatalf("%d of two protected branches are known", got)
+		}
+		_, err = f.deeds.Push(sandbox.Push{Repository: repository, Branch: "zz/dropped", Delete: true})
+		f.must(err)
+		if s := f.sync(sync.RunOptions{Full: true}, sync.Complete); s.Changes.Deleted != 1 || branches() != 1 {
+			t.Errorf("a branch was deleted: %+v, %d left", s.Changes, branches())
+		}
+		f.must(f.deeds.DeleteRestriction(where, id))
+		if s := f.sync(sync.RunOptions{Full: true}, sync.Complete); s.Changes.Deleted != 1 || branches() != 0 {
+			t.Errorf("a restriction was deleted: %+v, %d branches left", s.Changes, branches())
+		}
+	})
+}

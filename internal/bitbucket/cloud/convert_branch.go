@@ -20,9 +20,9 @@ const longestQuery = 1500
 // Where no default branch is known and there is no pattern, nothing is wanted. One short call is made all the same,
 // because an empty list proves that what was listed before is gone, and a proof needs somebody who has read.
 func (p place) branches() bitbucket.Settings {
-	return p.settings(bitbucket.ListBranches, "branches", bitbucket.FeatureBranches, func(ctx context.Context, right bitbucket.Right, l listing, yield func(bitbucket.Page) error) error {
+	patterns := compile(p.Patterns)
+	list := p.settings(bitbucket.ListBranches, "branches", bitbucket.FeatureBranches, func(ctx context.Context, right bitbucket.Right, l listing, yield func(bitbucket.Page) error) error {
 		l.path, l.pagelen = p.base+"/refs/branches", pagelen
-		patterns := compile(p.Patterns)
 		fields := "fields=values.name,values.type,values.target.hash,values.links.html,next"
 		switch q, ok := branchQuery(p.DefaultBranch, p.Patterns); {
 		case q != "":
@@ -38,6 +38,13 @@ func (p place) branches() bitbucket.Settings {
 		})
 		return p.c.listFor(ctx, right, l, yield)
 	})
+	list.Outside = func(e graph.Entity) bool { return !p.wants(e.Name, patterns) }
+	return list
+}
+
+// wants reports whether a branch is listed: the default one, and what a pattern matches.
+func (p place) wants(name string, patterns []glob) bool {
+	return name == p.DefaultBranch || slices.ContainsFunc(patterns, func(g glob) bool { return g.matches(name) })
 }
 
 // branchQuery returns the filter for a default branch and patterns: exact names, and for globs their longest part without

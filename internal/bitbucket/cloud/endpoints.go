@@ -118,7 +118,7 @@ func (c *Client) PullRequestsSince(ctx context.Context, repo bitbucket.RepoRef, 
 	if !since.IsZero() {
 		base += "q=" + url.QueryEscape(window(since)) + "&"
 	}
-	again := false
+	again, yielded := false, false // an answer that was not yielded needs no taking back
 	list := func(states string, size int) error {
 		people := newPeople()
 		return c.list(ctx, listing{
@@ -135,7 +135,7 @@ func (c *Client) PullRequestsSince(ctx context.Context, repo bitbucket.RepoRef, 
 			},
 		}, func(p bitbucket.Page) error {
 			p.Again = p.Again || again
-			again = false
+			again, yielded = false, true
 			return yield(p)
 		})
 	}
@@ -144,7 +144,7 @@ func (c *Client) PullRequestsSince(ctx context.Context, repo bitbucket.RepoRef, 
 		if err = list(allStates, size); !serverFailed(err) {
 			return err
 		}
-		again = true
+		again = yielded
 	}
 	for state := range strings.SplitSeq(allStates, "&") {
 		if err := list(state, pullRequestsPagelen/2); err != nil {

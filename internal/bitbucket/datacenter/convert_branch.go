@@ -12,17 +12,24 @@ import (
 // the order of changes moves while pages are read.
 func (r resource) branches() bitbucket.Settings {
 	protected := matchesAny(r.Patterns)
-	return r.settings(setting{
+	there := map[string]bool{}
+	list := r.settings(setting{
 		list: bitbucket.ListBranches, feature: bitbucket.FeatureBranches, title: "branches",
 		listing: listing{
 			path:  "/api/latest" + r.path + "/branches",
 			query: url.Values{"details": {"false"}, "orderBy": {"ALPHABETICAL"}},
 		},
 		convert: func(v bitbucket.JSON, _ *mentions) (graph.Object, *bitbucket.Record, bool, bool) {
-			return r.convertBranch(v, protected)
+			o, rec, ok, keep := r.convertBranch(v, protected)
+			if ok && !keep {
+				there[readBranch(v).name()] = true
+			}
+			return o, rec, ok, keep
 		},
 		gather: func() gatherer { return &defaultBranch{} },
 	})
+	list.Outside = func(e graph.Entity) bool { return there[e.Name] }
+	return list
 }
 
 // convertBranch converts a branch; keep says whether it is the default one or a protected one.
