@@ -73,6 +73,20 @@ func (s *Store) RetryDenied(ctx context.Context, connection int64, since time.Ti
 	})
 }
 
+// MakeDue makes the list of one scope due at once; false where there is no such scope.
+func (s *Store) MakeDue(ctx context.Context, connection int64, parent, listing string) (known bool, err error) {
+	err = s.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, `UPDATE scope SET due = NULL WHERE connection_id = $1 AND parent = $2 AND listing = $3`, connection, parent, listing)
+		if err != nil {
+			return fmt.Errorf("make a list due: %w", err)
+		}
+		n, err := res.RowsAffected()
+		known = n > 0
+		return err
+	})
+	return known, err
+}
+
 // ParentState is what is known of the parent of a scope, and how far the scope is known.
 type ParentState struct {
 	Updated   int64 // of the parent, in milliseconds; 0 where that is not known

@@ -115,7 +115,7 @@ func (s *Store) Relationships(ctx context.Context, key string, at *time.Time) ([
 		return nil, s.failure(fmt.Errorf("read %s: %w", key, err))
 	}
 	end := func(side string) string {
-		return `COALESCE((SELECT key FROM entity WHERE id = r.` + side + `), (SELECT key FROM entity_old WHERE id = r.` + side + ` LIMIT 1))`
+		return `COALESCE((SELECT key FROM entity WHERE id = r.` + side + `), (SELECT key FROM entity_old WHERE id = r.` + side + ` LIMIT 1), '')`
 	}
 	from := func(table, valid string) string {
 		columns := `SELECT ` + end("from_id") + `, k.verb, ` + end("to_id") + `, ` + s.dialect.JSONOut("r.props") + ` FROM ` + table + ` r JOIN rel_kind k ON k.id = r.kind WHERE `
