@@ -27,6 +27,7 @@ type answer struct {
 	html   bool
 	sentAt time.Time
 	token  string // the OAuth token that was sent
+	sent   bool   // the request may have been received
 
 	err   error // no usable answer: transport, truncation, not JSON
 	retry bool  // trying again may help
@@ -191,6 +192,14 @@ func GrantedIn(err error) []string {
 	return nil
 }
 
+// deed says in a sentence what a request does: one that only reads is not known by its method to everybody.
+func deed(at string) string {
+	if strings.HasPrefix(at, http.MethodGet+" ") {
+		return "read " + at
+	}
+	return at
+}
+
 // where names a request in messages: method and path, never the query.
 func where(method, target string) string {
 	u, err := url.Parse(target)
@@ -248,7 +257,7 @@ func (c *Client) explain(cred Credential, method, target string, a answer) error
 		return fault.Wrap(cause, fault.Denied, "%s lacks the scope %s for %s (it has: %s)", sentence(cred.Name()), strings.Join(lacks, ", "), at, orNone(cause.Granted)).
 			With("add the scope in Bitbucket, where the credential was made, then run it again")
 	case a.status == http.StatusForbidden:
-		return fault.Wrap(cause, fault.Denied, "%s may not read %s", sentence(cred.Name()), at).With("give it access in Bitbucket, or leave this out")
+		return fault.Wrap(cause, fault.Denied, "%s may not %s", sentence(cred.Name()), deed(at)).With("give it access in Bitbucket, or leave this out")
 	case a.status == http.StatusGone && strings.Contains(cause.Text, "CHANGE-"):
 		return fault.Wrap(cause, fault.Unavailable, "%s was removed by Bitbucket", at).
 			With("check that the workspace is spelled right; if it is, update Windlass")

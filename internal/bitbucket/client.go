@@ -231,7 +231,7 @@ func (c *Client) ask(ctx context.Context, p *principal, r Request) (*Response, e
 		if err != nil {
 			return nil, err
 		}
-		a, err := c.attempt(ctx, p, l, r.Group, target)
+		a, err := c.attempt(ctx, p, l, r.Group, call{method: http.MethodGet, target: target})
 		if err != nil {
 			return nil, err
 		}
@@ -257,7 +257,7 @@ func (c *Client) ask(ctx context.Context, p *principal, r Request) (*Response, e
 		}
 		err = c.explain(l.cred, http.MethodGet, target, a)
 		if fault.Is(err, fault.Unauthorized) {
-			if err = c.refused(ctx, p, l, r, target, err); err == nil {
+			if err = c.refused(ctx, p, l, r.Believe, where(http.MethodGet, target), err); err == nil {
 				attempt-- // with its other credential
 				continue
 			}
@@ -274,12 +274,12 @@ func (c *Client) ask(ctx context.Context, p *principal, r Request) (*Response, e
 
 // refused judges a 401: the credential is not used any more, unless it is found to be good. It returns nil where the
 // principal has another one.
-func (c *Client) refused(ctx context.Context, p *principal, l login, r Request, target string, refusal error) error {
-	if c.confirm != nil && !r.Believe && StatusOf(refusal) == http.StatusUnauthorized {
+func (c *Client) refused(ctx context.Context, p *principal, l login, believe bool, at string, refusal error) error {
+	if c.confirm != nil && !believe && StatusOf(refusal) == http.StatusUnauthorized {
 		switch err := c.confirm(ctx, c, c.idOf(p)); {
 		case err == nil:
 			answer, _ := errors.AsType[*Answer](refusal)
-			return fault.Wrap(answer, fault.Denied, "%s may not read %s", sentence(l.cred.Name()), where(http.MethodGet, target)).
+			return fault.Wrap(answer, fault.Denied, "%s may not %s", sentence(l.cred.Name()), deed(at)).
 				With("give it access in Bitbucket, or leave this out")
 		case !fault.Is(err, fault.Unauthorized):
 			return err // nothing can be judged
@@ -299,7 +299,7 @@ func (c *Client) idOf(p *principal) string {
 
 // attempt makes one attempt when principal and instance have room for it. The error is for what kept it from being
 // made or counted.
-func (c *Client) attempt(ctx context.Context, p *principal, l login, group, target string) (answer, error) {
+func (c *Client) attempt(ctx context.Context, p *principal, l login, group string, what call) (answer, error) {
 	authorization, token, err := l.authorize(ctx) // may take longer than one request
 	if err != nil {
 		return noLogin(err), nil
@@ -312,7 +312,7 @@ func (c *Client) attempt(ctx context.Context, p *principal, l login, group, targ
 	if err != nil {
 		return answer{}, errors.Join(err, c.pool.leave(ctx, t, answer{err: err}))
 	}
-	a := c.send(ctx, authorization, target)
+	a := c.send(ctx, authorization, what)
 	a.token = token
 	err = c.pace.end(ctx, ticket, a)
 	if e := c.pool.leave(ctx, t, a); e != nil {
@@ -323,28 +323,6 @@ func (c *Client) attempt(ctx context.Context, p *principal, l login, group, targ
 
 // noLogin is what came of an attempt for which there was no token.
 func noLogin(err error) answer { return answer{err: err, final: true} }
-
-// send makes one attempt.
-func (c *Client) send(ctx context.Context, authorization, target string) answer {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
-	if err != nil {
-		return answer{err: fault.New(fault.Internal, "no request can be made of %s", MaskURL(target)), final: true}
-	}
-	req.Header.Set("Authorization", authorization)
-	req.Header.Set("User-Agent", c.agent)
-	req.Header.Set("Accept", "application/json")
-	c.calls.Add(1)
-	sentAt := c.now()
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return transportFailure(err, sentAt)
-	}
-	a := readAnswer(resp, c.maxBody)
-	a.sentAt = sentAt
-	return a
-}
 
 // follow returns where a redirect leads, if that is inside the configured origin.
 func (c *Client) follow(from string, a answer) (string, error) {
