@@ -142,6 +142,7 @@ type Preflight struct {
 	PullRequestsUnknown   bool    `json:"pullRequestsUnknown,omitempty" doc:"None could be counted."`
 	GitBytes              int64   `json:"gitBytes,omitempty" doc:"Size of all git repositories, where Bitbucket tells."`
 	Calls                 int     `json:"calls" doc:"REST calls of the first full read."`
+	SettingsCalls         int     `json:"settingsCalls" doc:"REST calls a week that reading what administrators set takes beside it, in rotation."`
 	Principals            int     `json:"principals" doc:"Principals among the credentials; each has an allowance of its own."`
 	CallsPerHour          int     `json:"callsPerHour" doc:"What Windlass may take of all allowances in an hour; on Data Center, what the rate lets through."`
 	CallsPerSecond        float64 `json:"callsPerSecond,omitempty" doc:"Rate at which a Data Center is asked at most; absent on Cloud, which counts by the hour."`

@@ -11,6 +11,7 @@ import (
 	"github.com/windlass-hq/windlass/internal/bitbucket/cloud"
 	"github.com/windlass-hq/windlass/internal/fault"
 	"github.com/windlass-hq/windlass/internal/store"
+	"github.com/windlass-hq/windlass/internal/sync"
 )
 
 // PeerFormula is how many calls the usual client makes for R repositories and P pull requests: pages of ten, four
@@ -34,7 +35,8 @@ func (s *Server) foretell(ctx context.Context, conn store.Connection, credential
 		Projects: p.Projects, Users: p.Users, Repositories: p.Repositories, AtLeast: p.AtLeast,
 		PullRequests: p.PullRequests.Number, PullRequestsEstimated: !p.PullRequests.Exact && !p.PullRequests.Unknown,
 		PullRequestsUnknown: p.PullRequests.Unknown, GitBytes: p.GitBytes, Calls: p.Calls,
-		Principals: check.principals, CallsPerHour: perHour, CallsPerSecond: perSecond,
+		SettingsCalls: int(math.Ceil(float64(p.Repositories) * sync.SettingsPerWeek(bitbucket.Product(conn.Product)))),
+		Principals:    check.principals, CallsPerHour: perHour, CallsPerSecond: perSecond,
 		PeerFormula: PeerFormula, PeerCalls: p.Repositories/10 + 4*p.Repositories + 3*p.PullRequests.Number,
 	}
 	w.Hours = hours(w.Calls, w.CallsPerHour)

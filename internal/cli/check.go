@@ -151,6 +151,9 @@ func printPreflight(s *session, p *client.Preflight) {
 	fmt.Fprintf(s.Out, "A first read takes %s.\n", strings.Join(parts, ", "))
 	fmt.Fprintf(s.Out, "  %s%s calls%s\n", atLeast, thousands(int64(p.Calls)), during(*p, p.Hours))
 	fmt.Fprintf(s.Out, "  the usual client, with %s: %s calls%s\n", p.PeerFormula, thousands(int64(p.PeerCalls)), during(*p, p.PeerHours))
+	if p.SettingsCalls > 0 {
+		fmt.Fprintf(s.Out, "  what administrators set takes %s calls a week beside it, in rotation (all at once: sync --full)\n", thousands(int64(p.SettingsCalls)))
+	}
 	if p.GitBytes > 0 {
 		fmt.Fprintf(s.Out, "  git repositories of about %s stay where they are: nothing is cloned\n", bytesOf(p.GitBytes))
 	}

@@ -182,29 +182,9 @@ func (e *Engine) newPass(ctx context.Context, conn store.Connection, fence store
 		ev.Run = p.run.ID
 		progress(ev)
 	}
-	credentials, err := e.Store.Credentials(ctx, conn.ID)
+	credentials, err := p.credentials(ctx)
 	if err != nil {
 		return nil, err
-	}
-	if len(credentials) == 0 {
-		return nil, fault.New(fault.Invalid, "connection %q has no credential", conn.Name).
-			With("add one: windlass connection credential add %s …", conn.Name)
-	}
-	credentials = slices.DeleteFunc(credentials, func(k store.Credential) bool {
-		why, without := o.Without[k.ID]
-		if without {
-			p.tally.warnings = append(p.tally.warnings, why)
-			level := slog.LevelWarn
-			if o.Cause.ID == BacklogCause { // a slice of work that a run left behind, which has said it
-				level = slog.LevelDebug
-			}
-			e.Log.Log(ctx, level, "a run does without a credential", "connection", conn.Name, "credential", k.ID, "reason", why)
-		}
-		return without
-	})
-	if len(credentials) == 0 {
-		return nil, fault.New(fault.Invalid, "no credential of the connection %q is accepted: %s", conn.Name, strings.Join(p.tally.warnings, "; ")).
-			With("add one that is: windlass connection credential add %s …", conn.Name)
 	}
 	p.reader, err = e.Open(conn, credentials, o.NoWait, func(until time.Time, why string) {
 		p.progress(Event{Phase: "waiting", Waiting: &until, Message: why, Calls: p.reader.Calls()})
@@ -235,6 +215,35 @@ func (e *Engine) newPass(ctx context.Context, conn store.Connection, fence store
 	}
 	p.run, err = e.Store.StartRun(ctx, conn.ID, cause)
 	return p, err
+}
+
+// credentials returns those that the pass may use.
+func (p *pass) credentials(ctx context.Context) ([]store.Credential, error) {
+	credentials, err := p.Store.Credentials(ctx, p.conn.ID)
+	if err != nil {
+		return nil, err
+	}
+	if len(credentials) == 0 {
+		return nil, fault.New(fault.Invalid, "connection %q has no credential", p.conn.Name).
+			With("add one: windlass connection credential add %s …", p.conn.Name)
+	}
+	credentials = slices.DeleteFunc(credentials, func(k store.Credential) bool {
+		why, without := p.opts.Without[k.ID]
+		if without {
+			p.tally.warnings = append(p.tally.warnings, why)
+			level := slog.LevelWarn
+			if p.opts.Cause.ID == BacklogCause { // a slice of work that a run left behind, which has said it
+				level = slog.LevelDebug
+			}
+			p.Log.Log(ctx, level, "a run does without a credential", "connection", p.conn.Name, "credential", k.ID, "reason", why)
+		}
+		return without
+	})
+	if len(credentials) == 0 {
+		return nil, fault.New(fault.Invalid, "no credential of the connection %q is accepted: %s", p.conn.Name, strings.Join(p.tally.warnings, "; ")).
+			With("add one that is: windlass connection credential add %s …", p.conn.Name)
+	}
+	return credentials, nil
 }
 
 // cause names this run in every change it makes.

@@ -22,6 +22,8 @@ type Reader interface {
 	Settings(place bitbucket.Place) []Listing
 	// Allowance returns how many calls an hour are granted to all credentials together; 0 where nobody says.
 	Allowance() int
+	// Fetch reads one object as its listing would bring it; fault.NotFound where it is gone or not to be seen.
+	Fetch(ctx context.Context, ref bitbucket.Ref) (bitbucket.Page, error)
 	// Exists reads one object directly, to tell a deleted one from one that a listing merely missed.
 	Exists(ctx context.Context, ref bitbucket.Ref) (bitbucket.Presence, error)
 	// Principals returns who reads for this connection, by the names that pages carry, and why one does not any more.

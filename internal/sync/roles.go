@@ -1,9 +1,11 @@
 package sync
 
 import (
+	"context"
 	"slices"
 
 	"github.com/windlass-hq/windlass/internal/bitbucket"
+	"github.com/windlass-hq/windlass/internal/fault"
 	"github.com/windlass-hq/windlass/internal/store"
 )
 
@@ -48,6 +50,17 @@ func (cs clients[C]) Settings(place bitbucket.Place) []Listing {
 		out = append(out, l)
 	}
 	return out
+}
+
+// Fetch asks whoever reads data.
+func (cs clients[C]) Fetch(ctx context.Context, ref bitbucket.Ref) (bitbucket.Page, error) {
+	f, ok := any(cs.data).(interface {
+		Fetch(ctx context.Context, ref bitbucket.Ref) (bitbucket.Page, error)
+	})
+	if !ok {
+		return bitbucket.Page{}, fault.New(fault.Internal, "single objects cannot be read")
+	}
+	return f.Fetch(ctx, ref)
 }
 
 // Allowance adds up what the vendor grants the principals of all roles, each once.

@@ -27,6 +27,23 @@ func Cadence(listing string) time.Duration {
 	return 0
 }
 
+// SettingsPerWeek is how many calls a week the settings of one repository take: a call for each of its lists whenever
+// that is due.
+func SettingsPerWeek(p bitbucket.Product) float64 {
+	lists := []string{
+		bitbucket.ListRestrictions, bitbucket.ListUserPermissions, bitbucket.ListGroupPermissions, bitbucket.ListReviewers,
+		bitbucket.ListWebhooks, bitbucket.ListKeys, bitbucket.ListBranches,
+	}
+	if p == bitbucket.Cloud {
+		lists = append(lists, bitbucket.ListEnvironments)
+	}
+	n := 0.0
+	for _, l := range lists {
+		n += float64(week) / float64(Cadence(l))
+	}
+	return n
+}
+
 // settingsLists are the names of the lists that rotate.
 func settingsLists() []string {
 	return []string{
