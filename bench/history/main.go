@@ -44,7 +44,7 @@ func run(ctx context.Context) (err error) {
 	flag.Uint64Var(&o.seed, "seed", 1, "seed of the made-up data")
 	flag.StringVar(&o.database, "database", "", "postgres://… of an empty database; empty for SQLite in a temporary directory")
 	flag.StringVar(&o.only, "only", "", "only queries whose name contains this")
-	flag.DurationVar(&o.patience, "patience", time.Second, "how long a query is repeated at each moment; five times in any case")
+	flag.DurationVar(&o.patience, "patience", time.Second, "how long a query is repeated at each moment; three times in any case")
 	flag.IntVar(&o.days, "days", 2, "days of changes that are applied through the store")
 	flag.StringVar(&o.keep, "keep", "", "keep the SQLite database in this directory, or use the one that an earlier run of the same size left there")
 	flag.Parse()

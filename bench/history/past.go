@@ -152,7 +152,7 @@ func (p *past) pullRequest(i int) pullRequest {
 	opened := p.begin.AddDate(0, 0, -1-r.IntN(400))
 	if i >= p.prs-young {
 		opened = p.begin.Add(time.Duration(float64(i-(p.prs-young)) / float64(young) * float64(historyDays*24*time.Hour)))
-	} else if i%50 == 0 {
+	} else if i%180 == 0 {
 		opened = p.begin.Add(-time.Duration(r.IntN(48)) * time.Hour)
 	}
 	hours := func(mean float64) time.Duration { return time.Duration(r.ExpFloat64() * mean * float64(time.Hour)) }
@@ -172,7 +172,7 @@ func (p *past) pullRequest(i int) pullRequest {
 		s.approvals++
 		next(hours(16))
 	}
-	if r.IntN(100) != 0 || i < p.prs-young && i%50 != 0 {
+	if r.IntN(100) != 0 || i < p.prs-young && i%180 != 0 {
 		s.state = "MERGED"
 		if r.IntN(12) == 0 {
 			s.state = "DECLINED"

@@ -2,13 +2,14 @@ package query
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/windlass-hq/windlass/internal/graph"
+	"github.com/windlass-hq/windlass/internal/store"
 )
 
 // unreadNamed is how many listings a warning names, and unreadCounted how many it counts.
@@ -110,41 +111,100 @@ func (e *Engine) doubts(ctx context.Context, at time.Time, viewer Viewer, c conc
 	return out, nil
 }
 
-// The listings of some names that had not been read completely once, the kinds of listings apart so that the index finds
-// them. Whoever no longer has a connection is not asked. Of what belongs to an entity that came later nothing was to be
-// read; one that ended for good is not looked for either.
-const unreadListings = `WITH RECURSIVE l(name) AS (
-	SELECT MIN(listing) FROM scope UNION ALL SELECT (SELECT MIN(s.listing) FROM scope AS s WHERE s.listing > l.name) FROM l WHERE l.name IS NOT NULL
-), u(id, title, listing, parent, connection_id) AS (
-	SELECT s.id, s.title, s.listing, s.parent, s.connection_id FROM l CROSS JOIN scope AS s
-	WHERE l.name NOT IN (%[1]s) AND s.listing = l.name AND s.first_complete IS NULL AND s.connection_id IN (SELECT id FROM connection)
-	UNION ALL SELECT s.id, s.title, s.listing, s.parent, s.connection_id FROM l CROSS JOIN scope AS s
-	WHERE l.name NOT IN (%[1]s) AND s.listing = l.name AND s.first_complete > $2
-)
-SELECT u.id, u.title, u.listing FROM u
-WHERE u.listing NOT IN (%[2]s) OR EXISTS (SELECT 1 FROM entity AS e WHERE e.key = u.parent AND e.valid_from <= $2)
-	OR EXISTS (SELECT 1 FROM entity_old AS e WHERE e.key = u.parent AND e.valid_from <= $2 AND e.valid_to > $2) LIMIT $4`
+// The listings of some names that had not been read completely once. Whoever no longer has a connection is not asked. Of
+// what belongs to an entity that came later nothing was to be read, nor of one that had ended.
+const unreadListings = `SELECT u.id, u.title, u.listing FROM (
+	SELECT s.id, s.title, s.listing, s.parent FROM scope AS s
+	WHERE s.listing IN (%[1]s) AND s.first_complete IS NULL AND s.connection_id IN (SELECT id FROM connection)
+	UNION ALL SELECT s.id, s.title, s.listing, s.parent FROM scope AS s WHERE s.listing IN (%[1]s) AND s.first_complete > $1
+) AS u WHERE u.listing NOT IN (%[2]s) OR EXISTS (SELECT 1 FROM entity AS e WHERE e.key = u.parent AND e.valid_from <= $1)
+	OR EXISTS (SELECT 1 FROM entity_old AS e WHERE e.key = u.parent AND e.valid_from <= $1 AND e.valid_to > $1) LIMIT $2`
+
+// anyUnread asks, in less time than it takes to prepare that, whether there may be some. Mostly there are none.
+const anyUnread = `SELECT EXISTS (SELECT 1 FROM scope WHERE listing IN (%[1]s) AND first_complete IS NULL)
+	OR EXISTS (SELECT 1 FROM scope WHERE listing IN (%[1]s) AND first_complete > $1)`
+
+// known returns the names of the listings that the store has. They are kinds of listings, of which a release brings a
+// few more, so they are read again as seldom as sizes are.
+func (e *Engine) known(ctx context.Context) ([]string, error) {
+	now := e.now()
+	e.mu.Lock()
+	names, fresh := e.listings, e.listed
+	e.mu.Unlock()
+	if len(names) > 0 && now.Sub(fresh) < countsAge {
+		return names, nil
+	}
+	names = nil
+	err := each(ctx, e.st.Reader(), "SELECT DISTINCT listing FROM scope", nil, func(scan func(...any) error) error {
+		var name string
+		err := scan(&name)
+		names = append(names, name)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read scopes: %w", err)
+	}
+	e.mu.Lock()
+	e.listings, e.listed = names, now
+	e.mu.Unlock()
+	return names, nil
+}
 
 // unread warns about listings that had not been read completely once at the moment asked for: what they list may be
 // missing from the answer. Listings named met prove nothing and are never complete.
 // Their titles are for those who see everything: they name repositories.
 func (e *Engine) unread(ctx context.Context, at time.Time, viewer Viewer, c concern) ([]Warning, error) {
-	apart, within := []string{"met"}, []string{}
+	stored, err := e.known(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// What matters, and what of it is looked at only where its entity was known. Names that the model of listings has are
+	// asked for though none was stored yet when the stored ones were read.
+	apart, asked, within := map[string]bool{store.MetListing: true}, map[string]bool{}, []string{""}
 	for _, l := range listings() {
-		if !l.matters(c) {
-			apart = append(apart, l.name)
-		}
+		apart[l.name] = !l.matters(c)
+		asked[l.name] = true
 		if l.within {
 			within = append(within, l.name)
 		}
 	}
+	for _, name := range stored {
+		asked[name] = true
+	}
+	args := []any{at.UnixMicro()}
+	var matter []string
+	for _, name := range sortedKeys(asked) {
+		if !apart[name] {
+			args = append(args, name)
+			matter = append(matter, "$"+strconv.Itoa(len(args)))
+		}
+	}
+	var some bool
+	if err := e.st.Reader().QueryRowContext(ctx, fmt.Sprintf(anyUnread, strings.Join(matter, ", ")), args...).Scan(&some); err != nil {
+		return nil, fmt.Errorf("read scopes: %w", err)
+	}
+	if !some {
+		return nil, nil
+	}
+	args = slices.Insert(args, 1, any(unreadCounted+1))
+	bind := func(names []string) string {
+		var out []string
+		for _, name := range names {
+			args = append(args, name)
+			out = append(out, "$"+strconv.Itoa(len(args)))
+		}
+		return strings.Join(out, ", ")
+	}
+	for i := range matter {
+		matter[i] = "$" + strconv.Itoa(i+3)
+	}
+	text := fmt.Sprintf(unreadListings, strings.Join(matter, ", "), bind(within))
 	type scope struct {
 		id   int64
 		name string
 	}
 	var found []scope
-	text := fmt.Sprintf(unreadListings, e.st.Dialect().KeysIn("$1"), e.st.Dialect().KeysIn("$3"))
-	err := each(ctx, e.st.Reader(), text, []any{encoded(apart), at.UnixMicro(), encoded(within), unreadCounted + 1}, func(scan func(...any) error) error {
+	err = each(ctx, e.st.Reader(), text, args, func(scan func(...any) error) error {
 		var s scope
 		var kind string
 		if err := scan(&s.id, &s.name, &kind); err != nil {
@@ -182,9 +242,4 @@ func (e *Engine) unread(ctx context.Context, at time.Time, viewer Viewer, c conc
 		}
 	}
 	return []Warning{{Message: message}}, nil
-}
-
-func encoded(list []string) string {
-	b, _ := json.Marshal(list) // a list of texts always encodes
-	return string(b)
 }

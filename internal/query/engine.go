@@ -25,6 +25,9 @@ type Engine struct {
 	mu     sync.Mutex
 	counts map[int64]int64
 	fresh  time.Time // when counts were taken
+	// listings are the names of those that the store has, as of listed.
+	listings []string
+	listed   time.Time
 }
 
 // New returns an engine over a store. The model declares what the graph may hold; the store knows what it has met.

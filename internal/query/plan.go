@@ -36,6 +36,7 @@ type planner struct {
 	steps   []string // WITH …
 	done    frontier // of the last step
 	columns []string // that a direct step carries
+	split   bool     // the result has its own ways of writing that step
 }
 
 // place is a node of the path.

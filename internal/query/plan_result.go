@@ -26,6 +26,9 @@ func (p *planner) carried(column string) string {
 }
 
 func (p *planner) statement(body string) string {
+	if p.split {
+		return body
+	}
 	if p.direct() {
 		return "WITH s0 AS (" + strings.Join(p.start(0, p.columns), " UNION ALL ") + ")\n" + body
 	}
@@ -178,7 +181,9 @@ type grouping struct {
 	order   []string // ORDER BY over the groups, which are called s
 	ties    []string // what makes the order complete
 	top     []func(f *fetcher, out *plan) []string
-	whole   bool // whether a key is a whole entity or relationship
+	whole   bool     // whether a key is a whole entity or relationship
+	merged  []string // aggregates of aggregates; of those of rows that were split in two
+	joint   bool     // some aggregate cannot be made of parts
 	named   map[string]bool
 }
 
@@ -304,6 +309,14 @@ func (g *grouping) aggregate(i int, item Item) {
 			sql = string(item.Func) + "(CASE WHEN w" + n + " = 1 THEN " + name + " END)"
 		}
 	}
+	switch {
+	case item.Func == Count && item.Operand.Property == "":
+		g.merged = append(g.merged, "CAST(SUM("+name+") AS BIGINT) AS "+name)
+	case item.Func == Count, item.Func == Avg:
+		g.joint = true
+	default:
+		g.merged = append(g.merged, string(item.Func)+"("+name+") AS "+name)
+	}
 	g.outer = append(g.outer, sql+" AS "+name)
 	if p.q.Order != nil && p.q.Order.column == i {
 		g.order = orderBy([]string{"CASE WHEN s." + name + " IS NULL THEN 1 ELSE 0 END", "s." + name}, p.q.Order.Desc)
@@ -336,11 +349,21 @@ func (g *grouping) plan() *plan {
 		}
 		from = "(SELECT g.*, " + strings.Join(windows, ", ") + " FROM " + from + ") AS g"
 	}
-	groups := "SELECT " + strings.Join(g.outer, ", ") + " FROM " + from
-	if len(g.keys) > 0 {
-		groups += " GROUP BY " + strings.Join(g.keys, ", ")
-	}
 	by := ""
+	if len(g.keys) > 0 {
+		by = " GROUP BY " + strings.Join(g.keys, ", ")
+	}
+	groups := "SELECT " + strings.Join(g.outer, ", ") + " FROM " + from + by
+	if p.at != nil && p.direct() && !g.joint {
+		// Open and closed versions are grouped apart, each in the order of an index, and then their few groups together.
+		var parts []string
+		for _, branch := range p.start(0, p.columns) {
+			parts = append(parts, "SELECT "+strings.Join(g.outer, ", ")+" FROM (SELECT "+strings.Join(g.inner, ", ")+" FROM ("+branch+") AS s) AS g"+by)
+		}
+		p.split = true
+		groups = "SELECT " + strings.Join(slices.Concat(g.keys, g.merged), ", ") + " FROM (" + strings.Join(parts, " UNION ALL ") + ") AS g" + by
+	}
+	by = ""
 	if terms := slices.Concat(g.order, g.ties); len(terms) > 0 {
 		by = " ORDER BY " + strings.Join(terms, ", ")
 	}
