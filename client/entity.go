@@ -33,6 +33,12 @@ type Version struct {
 	Properties map[string]any `json:"properties"`
 }
 
+// History is every version of an entity that is kept, the oldest first.
+type History struct {
+	Items []Version  `json:"items"`
+	From  *time.Time `json:"from,omitempty" doc:"Versions that ended before this moment were purged; absent where none were."`
+}
+
 // Entity returns an entity by its key, now or as of a past moment (empty for now).
 func (c *Client) Entity(ctx context.Context, key, at string) (Entity, error) {
 	q := url.Values{}
@@ -43,9 +49,8 @@ func (c *Client) Entity(ctx context.Context, key, at string) (Entity, error) {
 	return out, c.call(ctx, http.MethodGet, path("entities", key), q, nil, &out)
 }
 
-// History returns every version of an entity, the newest first.
-func (c *Client) History(ctx context.Context, key string) ([]Version, error) {
-	var out List[Version]
-	err := c.call(ctx, http.MethodGet, path("entities", key, "history"), nil, nil, &out)
-	return out.Items, err
+// History returns every version of an entity that is kept, the oldest first.
+func (c *Client) History(ctx context.Context, key string) (History, error) {
+	var out History
+	return out, c.call(ctx, http.MethodGet, path("entities", key, "history"), nil, nil, &out)
 }

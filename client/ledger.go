@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -75,6 +76,26 @@ type ScopeGroup struct {
 	Needs   string   `json:"needs,omitempty" doc:"Which right is missing."`
 	Count   int      `json:"count"`
 	Titles  []string `json:"titles" doc:"Of the first five."`
+}
+
+// What names the listings of a group in words: its title, or such as "user-permissions of 1,480 repositories".
+func (g ScopeGroup) What() string {
+	if g.Count == 1 && len(g.Titles) == 1 {
+		return g.Titles[0]
+	}
+	places := map[string]string{
+		"bitbucket_repo": "repositories", "bitbucket_project": "projects", "bitbucket_workspace": "workspaces",
+		"bitbucket_instance": "instances", "bitbucket_group": "groups",
+	}
+	what, ok := places[g.Of]
+	if !ok {
+		what = "places"
+	}
+	count := strconv.Itoa(g.Count)
+	for i := len(count) - 3; i > 0; i -= 3 {
+		count = count[:i] + "," + count[i:]
+	}
+	return g.Listing + " of " + count + " " + what
 }
 
 // ScopeFilter selects listings of a connection.

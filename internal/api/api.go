@@ -30,6 +30,8 @@ type Options struct {
 	Asker Asker
 	Jobs  Jobs
 	Keys  Keys
+	// History looks after how far back the graph can be read.
+	History History
 	// Check asks Bitbucket what each of the credentials can do.
 	Check func(ctx context.Context, conn store.Connection, credentials []store.Credential) (bitbucket.Report, error)
 	// Preflight finds out what a first full read of a connection takes.

@@ -46,19 +46,24 @@ type keyIn struct {
 	Key string `path:"key" maxLength:"2000" doc:"Key of the entity, percent-encoded."`
 }
 
-func (s *Server) history(ctx context.Context, in *keyIn) (*body[client.List[client.Version]], error) {
+func (s *Server) history(ctx context.Context, in *keyIn) (*body[client.History], error) {
 	all, err := s.Store.History(ctx, in.Key)
 	if err != nil {
 		return nil, err
 	}
-	out := client.List[client.Version]{Items: []client.Version{}}
+	out := client.History{Items: []client.Version{}}
+	from, err := s.Store.HistoryFrom(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out.From = timeOrNil(from)
 	for _, v := range all {
 		out.Items = append(out.Items, client.Version{
 			Version: v.Version, ValidFrom: v.ValidFrom, ValidTo: v.ValidTo, Reason: v.Reason, Cause: v.Cause,
 			Name: v.Name, Properties: properties(v.Properties),
 		})
 	}
-	return &body[client.List[client.Version]]{out}, nil
+	return &body[client.History]{out}, nil
 }
 
 func properties(p map[string]any) map[string]any {

@@ -140,9 +140,11 @@ func (a *App) open(ctx context.Context) error {
 		}
 	}
 	a.runs = newRuns(a)
+	past := history{a}
+	daily := upkeep{past}
 	a.jobs, err = job.New(ctx, job.Options{
-		Store: s, Log: a.Log, Now: a.Now, Workers: a.workers(),
-		Schedule:   job.Connections(s, sync.SyncWork, isRun),
+		Store: s, Log: a.Log, Now: a.Now, Workers: append(a.workers(), daily.worker()),
+		Schedule:   daily.schedule(job.Connections(s, sync.SyncWork, isRun)),
 		StopWithin: stopWithin - 2*time.Second,
 	})
 	if err != nil {
@@ -151,9 +153,9 @@ func (a *App) open(ctx context.Context) error {
 	a.sync = sync.New(sync.Options{
 		Store: s, Open: a.openReader, Exclusive: a.jobs.Exclusive, Ring: a.jobs.Ring, Now: a.Now, Log: a.Log,
 	})
-	a.queries = query.New(s, graph.Standard()).WithClock(a.Now)
+	a.queries = query.New(s, graph.Standard()).WithClock(a.Now).WithHistory(s.HistoryFrom)
 	a.api = api.New(api.Options{
-		Store: s, Runs: a.runs, Asker: asker{a.queries}, Jobs: a.jobs, Keys: keys{s}, Check: a.check, Preflight: a.preflight,
+		Store: s, Runs: a.runs, Asker: asker{a.queries}, Jobs: a.jobs, Keys: keys{s}, History: past, Check: a.check, Preflight: a.preflight,
 		Budgets: a.budgets, Instance: newInstance, Resembles: a.resembles, Alone: a.runs.alone, Doctor: a.doctor, Ready: a.ready,
 		Info: a.info(), Web: web.Handler(), Now: a.Now, Log: a.Log,
 	})

@@ -223,7 +223,7 @@ func TestThroughTheClient(t *testing.T) {
 			t.Error(d)
 		}
 		h, err := c.History(ctx, key)
-		if err != nil || len(h) != 1 || h[0].ValidTo != nil {
+		if err != nil || len(h.Items) != 1 || h.Items[0].ValidTo != nil || h.From != nil {
 			t.Errorf("got %+v, %v", h, err)
 		}
 		if _, err := c.Entity(ctx, key, "2020-01-01"); client.CodeOf(err) != "not_found" {

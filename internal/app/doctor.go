@@ -89,64 +89,6 @@ func (a *App) doctorPlaces(add adder) {
 	}
 }
 
-func (a *App) doctorConnection(ctx context.Context, c store.Connection, add adder) error {
-	name := "connection " + c.Name
-	credentials, err := a.store.Credentials(ctx, c.ID)
-	if err != nil {
-		add("error", name, "check that the key file is the one the credentials were stored with", "the credentials cannot be opened: %v", err)
-		return nil
-	}
-	if len(credentials) == 0 {
-		add("error", name, "windlass connection credential add "+c.Name, "it has no credential")
-	}
-	for _, k := range credentials {
-		if v := k.Verdict; v != nil && !v.Valid {
-			add("error", name, "windlass connection test "+c.Name, "credential %d was refused: %s", k.ID, v.Problem)
-		} else if v != nil && len(v.Missing) > 0 {
-			add("warning", name, "windlass connection test "+c.Name, "credential %d lacks %s", k.ID, join(v.Missing))
-		}
-	}
-	runs, err := a.store.Runs(ctx, store.RunFilter{Connection: c.ID, Limit: 1})
-	if err != nil {
-		return err
-	}
-	switch {
-	case len(runs) == 0:
-		add("info", name, "windlass sync "+c.Name, "it was never read")
-	case runs[0].Status == "failed":
-		add("error", name, "windlass runs "+c.Name, "the last run failed: %s", runs[0].Error)
-	case runs[0].Status == "complete" || runs[0].Status == store.RunRunning:
-		add("ok", name, "", "the last run (%d) is %s", runs[0].ID, runs[0].Status)
-	default:
-		add("warning", name, "windlass runs "+c.Name, "the last run (%d) is %s", runs[0].ID, runs[0].Status)
-	}
-	scopes, err := a.store.Scopes(ctx, c.ID)
-	if err != nil {
-		return err
-	}
-	bad := map[store.LedgerState]int{}
-	for _, s := range scopes {
-		switch s.State {
-		case store.LedgerPartial, store.LedgerFailed, store.LedgerDenied:
-			bad[s.State]++
-		}
-	}
-	for _, state := range []store.LedgerState{store.LedgerFailed, store.LedgerPartial, store.LedgerDenied} {
-		if n := bad[state]; n > 0 {
-			add("warning", name, "windlass runs "+c.Name+" -o json names them", "%d of %d listings are %s", n, len(scopes), state)
-		}
-	}
-	held, err := a.store.HeldClosings(ctx, c.ID)
-	if err != nil {
-		return err
-	}
-	for _, h := range held {
-		add("warning", name, fmt.Sprintf("windlass sync %s --confirm-deletes %d", c.Name, h.Run),
-			"run %d holds %d closings: %s", h.Run, len(h.Members), h.Reason)
-	}
-	return nil
-}
-
 func join(list []string) string {
 	var out strings.Builder
 	for i, s := range list {

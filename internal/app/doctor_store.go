@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 )
 
 // busy is how many versions of one type a day look like a property that should not make versions.
@@ -20,7 +21,19 @@ func (a *App) doctorStore(ctx context.Context, add adder) error {
 	if st.WALBytes > 0 {
 		wal = fmt.Sprintf(", write-ahead log %d kB", st.WALBytes>>10)
 	}
-	add("ok", "database", "", "%s, %s, schema %d, %d kB%s", st.Dialect, st.Place, st.Schema, st.Bytes>>10, wal)
+	daily := upkeep{history{a}}
+	sizes, err := daily.sizes(ctx)
+	if err != nil {
+		return err
+	}
+	grows := ""
+	if perDay, days, ok := growth(sizes, st.Bytes+st.WALBytes, a.Now()); ok {
+		grows = fmt.Sprintf(", %+d kB a day over the last %.0f days", perDay>>10, days)
+	}
+	add("ok", "database", "", "%s, %s, schema %d, %d kB%s%s", st.Dialect, st.Place, st.Schema, st.Bytes>>10, wal, grows)
+	if err := a.doctorHistory(ctx, daily.history, add); err != nil {
+		return err
+	}
 	open := 0
 	for _, n := range st.OpenByType {
 		open += n
@@ -36,7 +49,42 @@ func (a *App) doctorStore(ctx context.Context, add adder) error {
 		add(level, "versions", remedy, "%d of %s within 24 hours", n, typ)
 	}
 	for _, p := range st.Noisiest {
-		add("info", "noisy property", "", "%s.%s: %d changes within 24 hours", p.Type, p.Property, p.Changes)
+		add("info", "noisy property", "if it changes though nobody changes it, report it: it should be declared current-only",
+			"%s.%s: %d changes within 24 hours", p.Type, p.Property, p.Changes)
+	}
+	return nil
+}
+
+// doctorHistory says how far back the graph can be read, and what keeps it longer.
+func (a *App) doctorHistory(ctx context.Context, h history, add adder) error {
+	r, err := h.Retention(ctx)
+	if err != nil {
+		return err
+	}
+	from, last := "the beginning", "never purged"
+	if r.From != nil {
+		from = r.From.Format(time.RFC3339)
+	}
+	if p := r.LastPurge; p != nil {
+		last = fmt.Sprintf("last purged %s (%d versions, %d relationships, %d changes)", p.At.Format(time.RFC3339), p.Versions, p.Relationships, p.Changes)
+	}
+	level, remedy := "ok", ""
+	if r.Before != nil && r.LastPurge != nil && a.Now().Sub(r.LastPurge.At) > 3*24*time.Hour {
+		level, remedy = "warning", "windlass serve purges daily; windlass history purge does it now"
+	}
+	add(level, "history", remedy, "kept for %s, complete since %s, %s", r.Kept, from, last)
+	holds, err := a.store.Holds(ctx)
+	if err != nil {
+		return err
+	}
+	for _, k := range holds {
+		if k.ReleasedAt == nil {
+			what := k.Subject
+			if what == "" {
+				what = "everything"
+			}
+			add("info", "hold", "windlass hold release "+k.Name, "%s keeps %s since %s: %s", k.Name, what, k.CreatedAt.Format(time.DateOnly), k.Reason)
+		}
 	}
 	return nil
 }

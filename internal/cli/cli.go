@@ -66,6 +66,8 @@ type root struct {
 	Query      queryCmd      `cmd:"" group:"data" help:"Ask the graph a question in J1QL."`
 	Jobs       jobsCmd       `cmd:"" group:"care" help:"Look after background jobs."`
 	Doctor     doctorCmd     `cmd:"" group:"care" help:"Check the installation."`
+	History    historyCmd    `cmd:"" group:"care" help:"Look after how far back history goes."`
+	Hold       holdCmd       `cmd:"" group:"care" help:"Keep history from being purged."`
 	Key        keyCmd        `cmd:"" group:"care" help:"Look after the key that seals stored credentials."`
 	ConfigCmd  configCmd     `cmd:"" name:"config" group:"care" help:"Show the configuration."`
 	Sandbox    sandboxCmd    `cmd:"" group:"tools" help:"Run a look-alike of Bitbucket to try things on."`

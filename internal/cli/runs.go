@@ -205,9 +205,8 @@ func printGroups(s *session, title, name, filter string, groups []client.ScopeGr
 			fmt.Fprintf(s.Out, "  … and more: windlass runs %s --scopes %s\n", name, filter)
 			return
 		}
-		what, names := printable(g.Titles[0]), ""
+		names := ""
 		if g.Count > 1 {
-			what = printable(g.Listing) + " of " + amount(g.Count, placeOf(g.Of))
 			shown := make([]string, len(g.Titles))
 			for i, t := range g.Titles {
 				shown[i] = printable(shortTitle(t))
@@ -221,7 +220,7 @@ func printGroups(s *session, title, name, filter string, groups []client.ScopeGr
 		if g.State == "complete" { // what is never complete is not; another process may have read it just now
 			state = "read meanwhile"
 		}
-		fmt.Fprintf(s.Out, "  %s: %s%s%s%s\n", what, state, colon(g.Reason), needed(g.Needs), names)
+		fmt.Fprintf(s.Out, "  %s: %s%s%s%s\n", printable(g.What()), state, colon(g.Reason), needed(g.Needs), names)
 	}
 }
 
@@ -230,17 +229,6 @@ func needed(right string) string {
 		return ""
 	}
 	return "; it takes " + printable(right)
-}
-
-// placeOf is what people call a type below which something is listed.
-func placeOf(typ string) string {
-	switch typ {
-	case "bitbucket_repo":
-		return "repository"
-	case "bitbucket_project", "bitbucket_workspace", "bitbucket_instance", "bitbucket_group":
-		return strings.TrimPrefix(typ, "bitbucket_")
-	}
-	return "place"
 }
 
 // shortTitle leaves out of a title such as "pull requests of acme/website" what the line before has said.
