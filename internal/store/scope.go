@@ -238,13 +238,19 @@ func (s *Store) ScopesOf(ctx context.Context, connection int64) ([]Scope, error)
 	return collect(ctx, s, scanScope, `SELECT `+scopeColumns+` FROM scope WHERE connection_id = $1 ORDER BY id`, connection)
 }
 
-// Scopes returns the scopes of a connection with their newest ledger rows. Their provers are left out.
+// scopeStatus selects scopes with their newest ledger rows, as scanScopeStatus reads them.
+const scopeStatus = `SELECT s.id, s.connection_id, s.parent, s.listing, s.title, s.first_complete, s.last_complete,
+		l.state, l.reason, l.since, l.until, l.last_run, l.calls, l.window_from, l.window_to,
+		(SELECT count(*) FROM entity e WHERE e.scope = s.id) + (SELECT count(*) FROM presence p WHERE p.scope = s.id)
+	FROM scope s ` + newestLedger
+
+// newestLedger joins the newest ledger row of each scope s, where there is one.
+const newestLedger = `LEFT JOIN ledger l ON l.id = (SELECT max(m.id) FROM ledger m WHERE m.scope_id = s.id) `
+
+// Scopes returns the scopes of a connection with their newest ledger rows. Their provers are left out. There may be
+// tens of thousands: ScopesBy and ScopeTotals are for people.
 func (s *Store) Scopes(ctx context.Context, connection int64) ([]ScopeStatus, error) {
-	return collect(ctx, s, scanScopeStatus, `SELECT s.id, s.connection_id, s.parent, s.listing, s.title, s.first_complete, s.last_complete,
-			l.state, l.reason, l.since, l.until, l.last_run, l.calls, l.window_from, l.window_to,
-			(SELECT count(*) FROM entity e WHERE e.scope = s.id) + (SELECT count(*) FROM presence p WHERE p.scope = s.id)
-		FROM scope s LEFT JOIN ledger l ON l.id = (SELECT max(m.id) FROM ledger m WHERE m.scope_id = s.id)
-		WHERE s.connection_id = $1 ORDER BY s.id`, connection)
+	return collect(ctx, s, scanScopeStatus, scopeStatus+`WHERE s.connection_id = $1 ORDER BY s.id`, connection)
 }
 
 func scanScopeStatus(row interface{ Scan(...any) error }) (ScopeStatus, error) {
