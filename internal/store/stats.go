@@ -7,10 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"sort"
 	"time"
-
-	"github.com/windlass-hq/windlass/internal/graph"
 )
 
 // Stats is what doctor prints of the database.
@@ -22,11 +19,11 @@ type Stats struct {
 	WALBytes    int64 // SQLite only
 	Rows        map[string]int64
 	OpenByType  map[string]int
-	VersionsDay map[string]int  // versions closed by an update within the last 24 hours, by type
-	Noisiest    []NoisyProperty // the ten properties that changed most often within the last 24 hours
+	VersionsDay map[string]int  // versions made by updates within the last 24 hours, by type
+	Noisiest    []NoisyProperty // the ten properties that made most of them
 }
 
-// NoisyProperty is a property and how many of the newest changes were of it.
+// NoisyProperty is a property and how many versions changed it.
 type NoisyProperty struct {
 	Type     string
 	Property string
@@ -41,7 +38,7 @@ func tables() []string {
 // Stats reads sizes and rates. It scans the newest changes, so it is for a person who waits, not for every page.
 func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	st := Stats{Dialect: s.dialect.Name(), Place: s.place(), Rows: map[string]int64{}}
-	for _, step := range []func(context.Context, *Stats) error{s.sizes, s.rows, s.noise} {
+	for _, step := range []func(context.Context, *Stats) error{s.sizes, s.rows} {
 		if err := step(ctx, &st); err != nil {
 			return st, s.failure(err)
 		}
@@ -50,9 +47,15 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	if st.OpenByType, err = s.CountByType(ctx, nil); err != nil {
 		return st, err
 	}
-	day := s.now().Add(-24 * time.Hour).UnixMicro()
-	st.VersionsDay, err = s.countKinds(ctx, "SELECT kind, count(*) FROM entity_old WHERE valid_to >= $1 AND reason = 'updated' GROUP BY kind", day)
-	return st, err
+	made, err := s.VersionStats(ctx, s.now().Add(-24*time.Hour))
+	if err != nil {
+		return st, err
+	}
+	st.Noisiest, st.VersionsDay = made.Noisiest, map[string]int{}
+	for _, d := range made.Days {
+		st.VersionsDay[d.Type] += d.Versions
+	}
+	return st, nil
 }
 
 func (s *Store) sizes(ctx context.Context, st *Stats) error {
@@ -86,51 +89,6 @@ func (s *Store) rows(ctx context.Context, st *Stats) error {
 		}
 		st.Rows[t] = n
 	}
-	return nil
-}
-
-// newest is how many changes of each stream noise looks at.
-const newest = 20_000
-
-func (s *Store) noise(ctx context.Context, st *Stats) error {
-	streams, err := s.Streams(ctx)
-	if err != nil {
-		return err
-	}
-	day := s.now().Add(-24 * time.Hour)
-	counts := map[[2]string]int{}
-	for _, stream := range streams {
-		changes, err := s.Changes(ctx, stream.Name, stream.Last-newest, newest)
-		if err != nil {
-			return err
-		}
-		for _, c := range changes {
-			if c.Op != graph.Updated || c.At.Before(day) {
-				continue
-			}
-			names := map[string]bool{}
-			for k := range c.Old {
-				names[k] = true
-			}
-			for k := range c.New {
-				names[k] = true
-			}
-			for k := range names {
-				counts[[2]string{c.Type, k}]++
-			}
-		}
-	}
-	for k, n := range counts {
-		st.Noisiest = append(st.Noisiest, NoisyProperty{Type: k[0], Property: k[1], Changes: n})
-	}
-	sort.Slice(st.Noisiest, func(i, j int) bool {
-		a, b := st.Noisiest[i], st.Noisiest[j]
-		if a.Changes != b.Changes {
-			return a.Changes > b.Changes
-		}
-		return a.Type+"\x00"+a.Property < b.Type+"\x00"+b.Property
-	})
-	st.Noisiest = st.Noisiest[:min(10, len(st.Noisiest))]
 	return nil
 }
 
