@@ -20,27 +20,37 @@ func (g *graphTx) isFacet(entity string, scope int64) (bool, error) {
 	return err == nil && key.Parent != "" && graph.CleanText(key.Parent) == entity, err
 }
 
-// holder returns a scope that keeps the entity open without the given one, or 0 where only facets are left.
-func (g *graphTx) holder(r *row, others map[int64]bool, without int64) (int64, error) {
+// holder returns a scope that keeps the entity open without the given one, or 0 where none does. Where its own listing
+// proves it deleted, having met it in passing before keeps nothing open: the mention proved no presence, and one that
+// came after the proof makes the withdrawal stale.
+func (g *graphTx) holder(r *row, others map[int64]bool, without int64, deleted bool) (int64, error) {
+	proof, err := g.s.scopeKey(g.ctx, g.tx, without)
+	if err != nil {
+		return 0, err
+	}
+	holds := func(scope int64) (bool, error) {
+		if scope == without {
+			return false, nil
+		}
+		key, err := g.s.scopeKey(g.ctx, g.tx, scope)
+		facet := key.Parent != "" && graph.CleanText(key.Parent) == r.key
+		return !facet && !(deleted && key.Listing == MetListing && key.Connection == proof.Connection), err
+	}
+	if ok, err := holds(r.scope); ok || err != nil {
+		return r.scope, err
+	}
 	var holder int64
 	for scope := range others {
-		if scope == without || holder != 0 && holder < scope {
+		if holder != 0 && holder < scope {
 			continue
 		}
-		facet, err := g.isFacet(r.key, scope)
+		ok, err := holds(scope)
 		if err != nil {
 			return 0, err
 		}
-		if !facet {
+		if ok {
 			holder = scope
 		}
 	}
-	if r.scope == without {
-		return holder, nil
-	}
-	facet, err := g.isFacet(r.key, r.scope)
-	if err == nil && !facet {
-		holder = r.scope
-	}
-	return holder, err
+	return holder, nil
 }

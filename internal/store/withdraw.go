@@ -136,7 +136,7 @@ func (w *withdrawal) one(g *graphTx, key string, budget int) (complete bool, clo
 		w.result.Stale++
 		return true, 0, nil
 	}
-	holder, err := g.holder(r, others, w.scope)
+	holder, err := g.holder(r, others, w.scope, w.reason == graph.Deleted && !facet)
 	if err != nil {
 		return false, 0, err
 	}

@@ -291,10 +291,11 @@ func (w *world) facet(key string, scope int64) bool {
 	return about != "" && about == key
 }
 
-// held reports whether a scope sees the thing that is no list about it.
-func (w *world) held(key string) bool {
+// held reports whether a scope sees the thing that is no list about it. What was only met does not count where a listing
+// of that connection proves it deleted; zero for none.
+func (w *world) held(key string, deletedIn int64) bool {
 	for scope := range w.things[key].seen {
-		if !w.facet(key, scope) {
+		if !w.facet(key, scope) && (deletedIn == 0 || scope != w.met[w.scopes[deletedIn].connection]) {
 			return true
 		}
 	}
@@ -335,7 +336,11 @@ func (w *world) withdraw(scope int64, keys []string, reason graph.Reason, asked 
 		}
 		w.remember(key, t, false)
 		delete(t.seen, scope)
-		if !w.held(key) {
+		proof := int64(0)
+		if reason == graph.Deleted && !w.facet(key, scope) {
+			proof = scope
+		}
+		if !w.held(key, proof) {
 			w.close(key, reason, asked)
 			continue
 		}
