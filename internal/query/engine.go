@@ -106,6 +106,9 @@ func (e *Engine) run(ctx context.Context, q *Query, r Request, yield func(Row) e
 	}
 	plan := p.plan()
 	info.Columns = plan.columns
+	for _, name := range p.forgotten {
+		info.Warnings = append(info.Warnings, Warning{Message: name + " keeps its present value only, so at a past moment it is unknown"})
+	}
 	info.Rows, err = e.stream(ctx, plan, yield)
 	return info, err
 }

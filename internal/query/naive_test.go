@@ -1,6 +1,7 @@
 package query
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -80,6 +81,10 @@ func (n *naive) answer() []Row {
 	n.things = map[int64]thing{}
 	for _, t := range n.w.things {
 		if t.from <= n.at && n.at < t.to && n.sees(t) {
+			if n.at < n.now.UnixMicro() {
+				t.props = maps.Clone(t.props)
+				maps.DeleteFunc(t.props, func(name string, _ any) bool { return n.w.model.Keeping(t.typ, name) == graph.CurrentOnly })
+			}
 			n.things[t.id] = t
 		}
 	}
@@ -181,6 +186,10 @@ func thingValue(t thing, property string) any {
 		return t.name
 	case "_version":
 		return t.version
+	case "_deleted":
+		return false
+	case "_endOn":
+		return nil
 	case "_beginOn":
 		return t.from / 1000
 	case "_createdOn":
@@ -210,6 +219,10 @@ func (n *naive) edgeValue(e bond, property string) any {
 		return e.verb
 	case "_type":
 		return graph.RelationshipType(from.typ, e.verb, to.typ)
+	case "_deleted":
+		return false
+	case "_endOn":
+		return nil
 	case "_beginOn":
 		return e.begin / 1000
 	}

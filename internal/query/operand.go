@@ -56,11 +56,19 @@ func (p *planner) operand(r row, property string) operand {
 		return named{p: p, key: r.col("kind"), table: "kind", value: "type", names: p.kindNames(r.kinds, func(k store.Kind) []string { return []string{k.Type} })}
 	case "_class":
 		return classed{named{p: p, key: r.col("kind"), table: "kind", value: "classes", names: p.kindNames(r.kinds, func(k store.Kind) []string { return k.Classes })}}
+	case "_deleted":
+		return column{p: p, expr: "CAST(0 AS BIGINT)", kind: Boolean} // what is shown was not, at its moment
+	case "_endOn":
+		return nothing{p} // likewise
 	case "tag.AccountName":
 		if !p.tagged {
 			return nothing{p}
 		}
 		return accounts{p, r.col("id")}
+	}
+	r, known := p.known(r, property)
+	if !known {
+		return nothing{p}
 	}
 	if c, kind, ok := p.promoted(r.kinds, property); ok {
 		return column{p: p, expr: r.col(c), kind: kind, nullable: true}
@@ -82,10 +90,18 @@ func (p *planner) edgeOperand(r row, property string) operand {
 		return column{p: p, kind: String, expr: key(r.col("to_id"))}
 	case "_beginOn":
 		return stamp{column{p: p, expr: "(" + r.col("valid_from") + " / 1000)", kind: Number}, r.col("valid_from")}
+	case "_deleted":
+		return column{p: p, expr: "CAST(0 AS BIGINT)", kind: Boolean}
+	case "_endOn":
+		return nothing{p}
 	case "_class", "displayName":
 		return named{p: p, key: r.col("kind"), table: "rel_kind", value: "verb", names: edgeNames(r.edges, verb)}
 	case "_type":
 		return named{p: p, key: r.col("kind"), table: "rel_kind", value: "type", names: edgeNames(r.edges, func(k store.RelKind) []string { return []string{k.Type} })}
+	}
+	r, known := p.known(r, property)
+	if !known {
+		return nothing{p}
 	}
 	return jsonProperty{p: p, props: r.col("props"), path: p.path(property)}
 }

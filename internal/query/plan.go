@@ -36,7 +36,9 @@ type planner struct {
 	steps   []string // WITH …
 	done    frontier // of the last step
 	columns []string // that a direct step carries
-	split   bool     // the result has its own ways of writing that step
+	// forgotten are properties that were asked for and are unknown at the past moment.
+	forgotten []string
+	split     bool // the result has its own ways of writing that step
 }
 
 // place is a node of the path.

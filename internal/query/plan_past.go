@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/windlass-hq/windlass/internal/graph"
 )
 
 // table is where open or closed rows come from.
@@ -100,4 +102,35 @@ func (p *planner) keyed(pl place) bool {
 		}
 	}
 	return false
+}
+
+// known is a row whose columns hide a property where it is unknown: what keeps its present value only has none at a past
+// moment. It is false where that is so of all kinds in question.
+func (p *planner) known(r row, property string) (row, bool) {
+	if p.at == nil {
+		return r, true
+	}
+	var forgotten []int64
+	all := len(r.kinds) + len(r.edges)
+	for _, k := range r.kinds {
+		if p.schema.model.Keeping(k.Type, property) == graph.CurrentOnly {
+			forgotten = append(forgotten, k.ID)
+		}
+	}
+	for _, k := range r.edges {
+		if contains(p.schema.forgottenOfEdge(k), property) {
+			forgotten = append(forgotten, k.ID)
+		}
+	}
+	if len(forgotten) == 0 {
+		return r, true
+	}
+	if !contains(p.forgotten, property) {
+		p.forgotten = append(p.forgotten, property)
+	}
+	col := r.col
+	r.col = func(column string) string {
+		return "CASE WHEN " + p.in(col("kind"), forgotten) + " THEN NULL ELSE " + col(column) + " END"
+	}
+	return r, len(forgotten) < all
 }

@@ -69,8 +69,8 @@ func (r *Row) append(name string, value any) {
 }
 
 // addProperties appends properties in order of their names. A property that is named like metadata is left out: the
-// metadata has the word.
-func (r *Row) addProperties(v any) error {
+// metadata has the word; so is one that is hidden.
+func (r *Row) addProperties(v any, hidden []string) error {
 	x, err := decodeJSON(v)
 	if err != nil {
 		return err
@@ -82,7 +82,7 @@ func (r *Row) addProperties(v any) error {
 	}
 	names := make([]string, 0, len(m))
 	for n := range m {
-		if !have[n] {
+		if !have[n] && !contains(hidden, n) {
 			names = append(names, n)
 		}
 	}
@@ -186,7 +186,7 @@ func (p *planner) entityColumns(r row) ([]string, func([]any) (Row, error)) {
 				out.add("tag.AccountName", names)
 			}
 		}
-		return out, out.addProperties(vals[7])
+		return out, out.addProperties(vals[7], p.hidden(p.schema.forgotten(k.Type)))
 	}
 }
 
@@ -199,7 +199,11 @@ func (p *planner) edgeColumns(r row) ([]string, func([]any) (Row, error)) {
 		o := p.edgeOperand(r, n)
 		sql, ops = append(sql, o.output()), append(ops, o)
 	}
-	sql = append(sql, p.d.whole(r.col("props")))
+	sql = append(sql, p.d.whole(r.col("props")), r.col("kind"))
+	forgotten := map[int64][]string{}
+	for _, k := range r.edges {
+		forgotten[k.ID] = p.schema.forgottenOfEdge(k)
+	}
 	return sql, func(vals []any) (Row, error) {
 		var out Row
 		for i, n := range names {
@@ -209,6 +213,15 @@ func (p *planner) edgeColumns(r row) ([]string, func([]any) (Row, error)) {
 			}
 			out.add(n, v)
 		}
-		return out, out.addProperties(vals[len(names)])
+		kind, _ := vals[len(names)+1].(int64)
+		return out, out.addProperties(vals[len(names)], p.hidden(forgotten[kind]))
 	}
+}
+
+// hidden are the names of properties that an answer leaves out: at a past moment those that are unknown then.
+func (p *planner) hidden(forgotten []string) []string {
+	if p.at == nil {
+		return nil
+	}
+	return forgotten
 }

@@ -149,6 +149,32 @@ func (s Schema) edgeProperties(verbs []string) []string {
 	return sortedKeys(found)
 }
 
+// forgotten returns the properties of a type that keep their present value only.
+func (s Schema) forgotten(typ string) []string {
+	t, _ := s.model.Type(typ)
+	return currentOnly(t.Properties)
+}
+
+// forgottenOfEdge is forgotten for a kind of relationship.
+func (s Schema) forgottenOfEdge(k store.RelKind) []string {
+	for _, r := range s.model.Relationships() {
+		if r.Verb == k.Verb && r.TypeName() == k.Type {
+			return currentOnly(r.Properties)
+		}
+	}
+	return nil
+}
+
+func currentOnly(properties []graph.PropertyDecl) []string {
+	var out []string
+	for _, p := range properties {
+		if p.Keeping == graph.CurrentOnly {
+			out = append(out, p.Name)
+		}
+	}
+	return out
+}
+
 // scalar returns the one scalar shape that a property has on all kinds of a node, or "" where it may be anything: a
 // kind is not declared, declares another shape, or the node takes any kind.
 func (s Schema) scalar(kinds []store.Kind, property string) graph.ValueKind {
@@ -173,10 +199,10 @@ func (s Schema) scalar(kinds []store.Kind, property string) graph.ValueKind {
 
 // entityMetadata lists the properties that every entity has besides its own.
 func entityMetadata() []string {
-	return []string{"_key", "_type", "_class", "_source", "_beginOn", "_createdOn", "_version", "displayName", "tag.AccountName"}
+	return []string{"_key", "_type", "_class", "_source", "_beginOn", "_endOn", "_createdOn", "_deleted", "_version", "displayName", "tag.AccountName"}
 }
 
 // edgeMetadata lists the properties that every relationship has besides its own.
 func edgeMetadata() []string {
-	return []string{"_key", "_type", "_class", "_beginOn", "_fromEntityKey", "_toEntityKey", "displayName"}
+	return []string{"_key", "_type", "_class", "_beginOn", "_endOn", "_deleted", "_fromEntityKey", "_toEntityKey", "displayName"}
 }
