@@ -18,6 +18,9 @@ type sealedColumn struct{ table, id, column string }
 func sealedColumns() []sealedColumn {
 	return []sealedColumn{
 		{"credential", "id", "secret"},
+		{"hook", "id", "secret"},
+		{"hook", "id", "before"},
+		{"data_key", "name", "value"},
 	}
 }
 

@@ -46,8 +46,8 @@ func (s *Store) openSQLite(ctx context.Context) error {
 		return fault.New(fault.Unavailable, "the database %s cannot be made durable: synchronous is %d and journal_mode is %s, not 2 and wal", file, sync, mode).
 			With("put the data directory on a local file system")
 	}
-	if err := os.Chmod(file, 0o600); err != nil {
-		return fmt.Errorf("protect %s: %w", file, err)
+	if err := protect(file); err != nil {
+		return err
 	}
 	// Readers map the file, so their caches hold little but pages that are still in the log. A cached page of 4 KiB takes
 	// 8 in the driver's allocator, in each of the handles.
@@ -63,19 +63,32 @@ func (s *Store) openSQLite(ctx context.Context) error {
 }
 
 func (s *Store) sqliteHandle(conns int, params string, pragmas ...string) (*sql.DB, error) {
+	return openSQLiteFile(s.file, conns, params, append([]string{"wal_autocheckpoint(0)"}, pragmas...)...)
+}
+
+// openSQLiteFile opens a handle on a file with so many connections.
+func openSQLiteFile(file string, conns int, params string, pragmas ...string) (*sql.DB, error) {
 	q := url.Values{}
-	for _, p := range append([]string{"busy_timeout(10000)", "foreign_keys(1)", "wal_autocheckpoint(0)"}, pragmas...) {
+	for _, p := range append([]string{"busy_timeout(10000)", "foreign_keys(1)"}, pragmas...) {
 		q.Add("_pragma", p)
 	}
-	dsn := "file:" + (&url.URL{Path: s.file}).EscapedPath() + "?" + q.Encode()
+	dsn := "file:" + (&url.URL{Path: file}).EscapedPath() + "?" + q.Encode()
 	if params != "" {
 		dsn += "&" + params
 	}
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", s.file, err)
+		return nil, fmt.Errorf("open %s: %w", file, err)
 	}
 	db.SetMaxOpenConns(conns)
 	db.SetMaxIdleConns(conns)
 	return db, nil
+}
+
+// protect lets nobody else read a file.
+func protect(file string) error {
+	if err := os.Chmod(file, 0o600); err != nil {
+		return fmt.Errorf("protect %s: %w", file, err)
+	}
+	return nil
 }
