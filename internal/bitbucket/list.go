@@ -117,7 +117,7 @@ func (c *Client) List(ctx context.Context, l Listing, yield func(Page) error) er
 			cur.at = *env.Next
 			c.prefetch(ctx, l, p, cur)
 		}
-		out := Page{RequestedAt: resp.RequestedAt, ServedAt: servedAt(resp.Header), Principal: p, Again: cur.pages == 1 && yielded}
+		out := Page{RequestedAt: resp.RequestedAt, ServedAt: resp.ServedAt(), Principal: p, Again: cur.pages == 1 && yielded}
 		l.Convert(env.Values, &out)
 		yielded = true
 		if err := yield(out); err != nil {
@@ -129,9 +129,9 @@ func (c *Client) List(ctx context.Context, l Listing, yield func(Page) error) er
 	}
 }
 
-// servedAt reads the clock of whoever answered (RFC 9110, section 6.6.1).
-func servedAt(h http.Header) time.Time {
-	at, err := http.ParseTime(h.Get("Date"))
+// ServedAt is the clock of whoever answered (RFC 9110, section 6.6.1); zero where the answer does not tell.
+func (r *Response) ServedAt() time.Time {
+	at, err := http.ParseTime(r.Header.Get("Date"))
 	if err != nil {
 		return time.Time{}
 	}

@@ -94,8 +94,10 @@ func reviews(o *graph.Object, r *bitbucket.Record, w pullRequest, author *bitbuc
 			all.Of(who).Requested = true
 		}
 	})
+	bare := false // an old form of webhooks lists accounts, which says nothing about who approved
 	actedKnown := w.participants.Elements(func(j bitbucket.JSON) {
 		p := readParticipant(j)
+		bare = bare || p.user.Missing()
 		who := met.Meet(p.user)
 		if who == nil {
 			return // an account that is gone; nothing can be linked
@@ -115,6 +117,10 @@ func reviews(o *graph.Object, r *bitbucket.Record, w pullRequest, author *bitbuc
 			v.ParticipatedOn, v.Acted = t, true
 		}
 	})
+	if bare {
+		actedKnown = false
+		r.Oddly("participants", "a list without the users")
+	}
 	r.List("reviewers", w.reviewers)
 	r.List("participants", w.participants)
 	all.Sort()
