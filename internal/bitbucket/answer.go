@@ -62,6 +62,8 @@ func readAnswer(resp *http.Response, maxBody int64) answer {
 		a.err, a.retry = errTooLarge, false
 	case a.html:
 		a.err, a.retry = errHTML, false
+	case a.status == http.StatusNoContent:
+		a.body = nil // there is nothing to tell
 	case !a.body.Valid():
 		// A body that ends early is a proxy's or a crash's doing and may be whole next time.
 		a.err, a.retry = errNotJSON, true

@@ -46,6 +46,9 @@ type Options struct {
 	// Confirm is asked whether a principal is still good after it was refused with 401, where that status may mean
 	// something else too (FACTS 120); nil means that it is not. It asks with Request.Believe. A nil error means good.
 	Confirm func(ctx context.Context, c *Client, principal string) error
+	// Knows reports whether a refusal with 401 says by itself that the principal is known and only not permitted, so that
+	// nothing needs to be confirmed; nil means that none does.
+	Knows func(principal string, header http.Header, body JSON) bool
 
 	NoWait  bool                              // with all allowances spent for more than moments, fail instead of waiting
 	OnWait  func(until time.Time, why string) // called when a wait begins
@@ -65,6 +68,7 @@ type Client struct {
 	timeout time.Duration
 	maxBody int64
 	confirm func(ctx context.Context, c *Client, principal string) error
+	knows   func(principal string, header http.Header, body JSON) bool
 	groupOf func(path string) string
 	pace    *governor
 	calls   atomic.Int64
@@ -119,7 +123,7 @@ func New(o Options) (*Client, error) {
 	base.Timeout = 0 // each attempt has its own deadline
 	c := &Client{
 		api: o.API, http: &base, now: o.Now, sleep: o.Sleep, conn: o.Connection, agent: userAgent(o.Version, o.Connection),
-		timeout: o.Timeout, maxBody: o.MaxBody, confirm: o.Confirm, groupOf: o.GroupOf,
+		timeout: o.Timeout, maxBody: o.MaxBody, confirm: o.Confirm, knows: o.Knows, groupOf: o.GroupOf,
 	}
 	if c.timeout <= 0 {
 		c.timeout = defaultTimeout
@@ -257,7 +261,7 @@ func (c *Client) ask(ctx context.Context, p *principal, r Request) (*Response, e
 		}
 		err = c.explain(l.cred, http.MethodGet, target, a)
 		if fault.Is(err, fault.Unauthorized) {
-			if err = c.refused(ctx, p, l, r.Believe, where(http.MethodGet, target), err); err == nil {
+			if err = c.refused(ctx, p, l, a, r.Believe, where(http.MethodGet, target), err); err == nil {
 				attempt-- // with its other credential
 				continue
 			}
@@ -274,9 +278,13 @@ func (c *Client) ask(ctx context.Context, p *principal, r Request) (*Response, e
 
 // refused judges a 401: the credential is not used any more, unless it is found to be good. It returns nil where the
 // principal has another one.
-func (c *Client) refused(ctx context.Context, p *principal, l login, believe bool, at string, refusal error) error {
+func (c *Client) refused(ctx context.Context, p *principal, l login, a answer, believe bool, at string, refusal error) error {
 	if c.confirm != nil && !believe && StatusOf(refusal) == http.StatusUnauthorized {
-		switch err := c.confirm(ctx, c, c.idOf(p)); {
+		var err error
+		if id := c.idOf(p); c.knows == nil || a.html || !c.knows(id, a.header, a.body) {
+			err = c.confirm(ctx, c, id)
+		}
+		switch {
 		case err == nil:
 			answer, _ := errors.AsType[*Answer](refusal)
 			return fault.Wrap(answer, fault.Denied, "%s may not %s", sentence(l.cred.Name()), deed(at)).

@@ -101,7 +101,7 @@ func (c *Client) sendAs(ctx context.Context, p *principal, group string, w Write
 		}
 		err = c.explainWrite(l.cred, w, target, a)
 		if fault.Is(err, fault.Unauthorized) {
-			if err = c.refused(ctx, p, l, false, where(w.Method, target), err); err == nil {
+			if err = c.refused(ctx, p, l, a, false, where(w.Method, target), err); err == nil {
 				attempt-- // with its other credential
 				continue
 			}

@@ -65,8 +65,12 @@ func (k keys) convertPullRequest(j bitbucket.JSON, repo bitbucket.RepoRef, met *
 	author := r.Person("authorId", "author", bitbucket.Inner(w.author, "user"), met)
 	r.Link("webLink", selfLink(w.links))
 	r.Moment("createdOn", w.createdDate)
-	if w.closedDate.Missing() && r.Props["open"] == true {
-		r.Props["closedOn"] = nil // it was opened again
+	if r.Props["open"] == true {
+		// It may have been opened again. Who closed it is told by events only.
+		r.Props["closedById"], r.Props["closedBy"] = nil, nil
+		if w.closedDate.Missing() {
+			r.Props["closedOn"] = nil
+		}
 	}
 	r.Moment("closedOn", w.closedDate)
 	revision := r.Moment("updatedOn", w.updatedDate)

@@ -101,7 +101,7 @@ func New(o Options) (*Client, error) {
 		API: api, Credentials: o.Credentials, Role: o.Role, Connection: o.Connection, Version: o.Version, HTTP: o.HTTP,
 		Now: o.Now, Sleep: o.Sleep, NoWait: o.NoWait, OnWait: o.OnWait,
 		Realm: Realm(o.Instance), Spending: o.Spending, Throttle: o.Throttle, Pacer: o.Pacer, Interactive: o.Interactive,
-		Confirm: confirm,
+		Confirm: confirm, Knows: notPermitted,
 	})
 	if err != nil {
 		return nil, err

@@ -222,29 +222,35 @@ func (c *Client) projectRepositories(p foundProject) listing {
 func (c *Client) repositories(ctx context.Context, l listing, project string, yield func(bitbucket.Page) error) error {
 	met, shown := map[string]bool{}, map[string]bool{}
 	l.convert = func(values []bitbucket.JSON, out *bitbucket.Page) {
-		for i, v := range values {
-			res, r, ok := c.keys.convertRepository(v)
-			if ok && project != "" && !strings.EqualFold(res.ref.Project, project) {
-				continue // a server that does not know the filter
-			}
-			out.Note(l.what, i, res.object.Entity.Key, r, ok)
-			if !ok {
-				continue
-			}
-			out.Objects = append(out.Objects, res.object)
-			out.Repos = append(out.Repos, res.ref)
-			for _, o := range []*graph.Object{res.project, res.owner} {
-				if o != nil && !met[o.Entity.Key] && !c.wasListed(o.Entity.Key) {
-					met[o.Entity.Key] = true
-					out.Met = append(out.Met, *o)
-				}
-			}
-		}
+		c.addRepositories(out, l.what, values, project, met)
 	}
 	return c.anyOf(ctx, l, func(principal string, p *bitbucket.Page) {
 		c.keepRepositories(principal, p.Repos)
 		unseen(p, shown)
 	}, yield)
+}
+
+// addRepositories converts repositories into a page, with what each is in and, of a personal project, whose it is; met
+// are those that were before.
+func (c *Client) addRepositories(out *bitbucket.Page, what string, values []bitbucket.JSON, project string, met map[string]bool) {
+	for i, v := range values {
+		res, r, ok := c.keys.convertRepository(v)
+		if ok && project != "" && !strings.EqualFold(res.ref.Project, project) {
+			continue // a server that does not know the filter
+		}
+		out.Note(what, i, res.object.Entity.Key, r, ok)
+		if !ok {
+			continue
+		}
+		out.Objects = append(out.Objects, res.object)
+		out.Repos = append(out.Repos, res.ref)
+		for _, o := range []*graph.Object{res.project, res.owner} {
+			if o != nil && !met[o.Entity.Key] && !c.wasListed(o.Entity.Key) {
+				met[o.Entity.Key] = true
+				out.Met = append(out.Met, *o)
+			}
+		}
+	}
 }
 
 // keepRepositories remembers where repositories are and, of several principals, who sees which.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -80,7 +81,8 @@ func (c *Client) repository(ctx context.Context, ref bitbucket.Ref, key, id stri
 			return verdict, err
 		}
 	}
-	moved, err := c.search(ctx, key, cmp.Or(ref.Name, at.slug))
+	moved := false
+	err := c.search(ctx, key, cmp.Or(ref.Name, at.slug), func(bitbucket.Page) { moved = true })
 	if err != nil {
 		return "", err
 	}
@@ -90,37 +92,31 @@ func (c *Client) repository(ctx context.Context, ref bitbucket.Ref, key, id stri
 	return verdict, nil
 }
 
-// search looks for a repository by name, and remembers where it is.
-func (c *Client) search(ctx context.Context, key, name string) (bool, error) {
+// search looks for a repository by name, remembers where it is, and gives its page to found.
+func (c *Client) search(ctx context.Context, key, name string, found func(bitbucket.Page)) error {
 	if name == "" {
-		return false, fault.New(fault.Internal, "%q cannot be read directly without project and slug, or a name", key)
+		return fault.New(fault.Internal, "%q cannot be read directly without project and slug, or a name", key)
 	}
-	found := false
-	err := c.anyOf(ctx, listing{
-		what: "the repositories named " + name, path: "/api/latest/repos", query: c.alsoArchived(url.Values{"name": {name}}),
+	what := "the repositories named " + name
+	return c.anyOf(ctx, listing{
+		what: what, path: "/api/latest/repos", query: c.alsoArchived(url.Values{"name": {name}}),
 		convert: func(values []bitbucket.JSON, out *bitbucket.Page) {
-			for _, v := range values {
-				if res, _, ok := c.keys.convertRepository(v); ok {
-					out.Repos = append(out.Repos, res.ref)
-				}
-			}
+			values = slices.DeleteFunc(slices.Clone(values), func(v bitbucket.JSON) bool {
+				id, ok := readID(v.Get("id"))
+				return !ok || c.keys.repo(id) != key
+			})
+			c.addRepositories(out, what, values, "", map[string]bool{})
 		},
 	}, func(principal string, p *bitbucket.Page) {
-		for _, r := range p.Repos {
-			if r.Key == key {
-				found = true
-				c.keepRepositories(principal, []bitbucket.RepoRef{r})
-			}
+		if len(p.Repos) > 0 {
+			c.keepRepositories(principal, p.Repos)
+			found(*p)
 		}
 	}, func(bitbucket.Page) error { return nil })
-	return found, err
 }
 
 func (c *Client) pullRequest(ctx context.Context, ref bitbucket.Ref, repo, id, number string) (bitbucket.Presence, error) {
-	is := func(j bitbucket.JSON) bool {
-		got, ok := readID(bitbucket.Inner(j, "toRef", "repository", "id"))
-		return matches(number)(j) && ok && got == id
-	}
+	is := pullRequestOf(id, number)
 	for moved := false; ; {
 		at := c.where(repo, ref)
 		if at.project != "" && at.slug != "" {

@@ -3,6 +3,7 @@ package datacenter
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -146,6 +147,26 @@ func confirm(ctx context.Context, core *bitbucket.Client, principal string) erro
 		return fault.New(fault.Unauthorized, "nobody is logged in with %s", core.Credential(principal).Name())
 	}
 	return err
+}
+
+// notPermitted reports whether a refusal with 401 says itself that it was given to the user who asked, and that it is
+// about permission: the answer names the user (FACTS 118), who must be the one that the credential was found to belong
+// to, and every reason that it gives is one of permission (FACTS 140). Whoever's login failed is named by no answer. A
+// principal that was not identified yet is confirmed.
+func notPermitted(principal string, h http.Header, body bitbucket.JSON) bool {
+	name, identified := strings.CutPrefix(principal, "user:")
+	if !identified || name == "" || userOf(h) != name || h.Get("X-Authentication-Denied-Reason") != "" || !body.Valid() {
+		return false
+	}
+	reasons := 0
+	only := bitbucket.Inner(body, "errors").Elements(func(e bitbucket.JSON) {
+		if reason, _ := e.Get("exceptionName").Text(); reason == "com.atlassian.bitbucket.AuthorisationException" {
+			reasons++
+		} else {
+			reasons = math.MinInt
+		}
+	})
+	return only && reasons > 0
 }
 
 // read takes from an answer of application-properties what the instance is and who the principal belongs to. Anybody
