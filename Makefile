@@ -13,6 +13,7 @@ DEMO      ?=
 BENCH     ?=
 BENCH_LIMITS ?=
 BENCH_PACE   ?=
+BENCH_HISTORY ?=
 
 # One way of compiling for the program, vet, the tests and the linters, so that each finds what another has compiled.
 export GOFLAGS := $(strip $(shell $(GO) env GOFLAGS) -trimpath)
@@ -32,7 +33,7 @@ RACE := $(shell printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' 
 # PostgreSQL's own programs, wherever a distribution keeps them.
 INITDB := $(firstword $(wildcard $(addsuffix /initdb,$(subst :, ,$(PATH)) /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /opt/homebrew/opt/postgresql*/bin)))
 
-.PHONY: demo test build vet lint fmt docs bench bench-sync bench-limits bench-pace dist clean tools
+.PHONY: demo test build vet lint fmt docs bench bench-sync bench-limits bench-pace bench-history dist clean tools
 
 # Builds the binary and does the main job on a made-up Bitbucket. `make demo DEMO=--exit` stops after the summary.
 demo: build
@@ -75,9 +76,9 @@ tools: $(GOLANGCI)
 $(GOLANGCI):
 	GOBIN=$(dir $(GOLANGCI)) CGO_ENABLED=0 $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT)
 
-# Every benchmark; bench/README.md says what each measures. BENCH, BENCH_LIMITS and BENCH_PACE hold flags,
+# Every benchmark; bench/README.md says what each measures. BENCH, BENCH_LIMITS, BENCH_PACE and BENCH_HISTORY hold flags,
 # such as BENCH='--scale 10'.
-bench: bench-sync bench-limits bench-pace
+bench: bench-sync bench-limits bench-pace bench-history
 
 bench-sync: build
 	CGO_ENABLED=0 $(GO) run ./bench/sync --binary $(BIN) $(BENCH)
@@ -87,6 +88,9 @@ bench-limits:
 
 bench-pace:
 	CGO_ENABLED=0 $(GO) run ./bench/pace $(BENCH_PACE)
+
+bench-history:
+	CGO_ENABLED=0 $(GO) run ./bench/history $(BENCH_HISTORY)
 
 # Release files: four platforms, checksums, and the modules that went in.
 dist:

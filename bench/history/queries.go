@@ -8,7 +8,7 @@ func questions(p *past) []question {
 	return []question{
 		{"count of a type", "FIND bitbucket_pull_request AS p RETURN COUNT(p)"},
 		{"count, two filters with an index", "FIND PR WITH state = 'OPEN' AND approved = false AS p RETURN COUNT(p)"},
-		{"count, filter without an index", "FIND PR WITH title ^= 'Speed' AND commentCount > 3 AS p RETURN COUNT(p)"},
+		{"count, filter without an index", "FIND PR WITH title ^= 'Speed' AND closeSourceBranch = true AS p RETURN COUNT(p)"},
 		{"whole type, few", "FIND bitbucket_repo WITH public = true"},
 		{"by key", "FIND PR WITH _key = '" + p.prKey(p.pullRequest(p.prs/2).repo, p.prs/2) + "'"},
 		{"first page of a filter", "FIND PR WITH state = 'OPEN' LIMIT 250"},
