@@ -54,7 +54,7 @@ type shape struct {
 
 // marks are the members that only some events have (FACTS 95).
 func marks() []string {
-	return []string{"push", "fork", "commit_status", "pullrequest", "issue", "approval", "changes_request", "resourceSpans"}
+	return []string{"push", "fork", "commit", "commit_status", "pullrequest", "issue", "approval", "changes_request", "resourceSpans"}
 }
 
 // shapeOf returns the shape of an event; false for a key that the vendor does not have.
