@@ -40,7 +40,7 @@ type options struct {
 
 func run(ctx context.Context) (err error) {
 	var o options
-	flag.IntVar(&o.entities, "entities", 100_000, "open entities of the graph, about; three times as many relationships")
+	flag.IntVar(&o.entities, "entities", 50_000, "open entities of the graph, about; three times as many relationships")
 	flag.Uint64Var(&o.seed, "seed", 1, "seed of the made-up data")
 	flag.StringVar(&o.database, "database", "", "postgres://… of an empty database; empty for SQLite in a temporary directory")
 	flag.StringVar(&o.only, "only", "", "only queries whose name contains this")
