@@ -79,6 +79,83 @@ func TestARevokedTokenIsRefused(t *testing.T) {
 	}
 }
 
+// TestWhatARefusalSays answers 401 in several ways to somebody who was identified, then revokes the credential. Only a
+// refusal that names the same user, and is about permission and nothing else, is believed without asking again; after
+// whichever the credential is judged by who it belongs to (HARD-PARTS B, a dead credential).
+func TestWhatARefusalSays(t *testing.T) {
+	const permission = "com.atlassian.bitbucket.AuthorisationException"
+	says := func(user string, exceptions ...string) func(http.ResponseWriter) {
+		return func(w http.ResponseWriter) {
+			w.Header().Set("X-AUSERNAME", user)
+			w.WriteHeader(401)
+			var all []string
+			for _, e := range exceptions {
+				all = append(all, fmt.Sprintf(`{"context":null,"message":"You are not permitted","exceptionName":%q}`, e))
+			}
+			fmt.Fprint(w, `{"errors":[`+strings.Join(all, ",")+`]}`)
+		}
+	}
+	for name, tc := range map[string]struct {
+		answer func(http.ResponseWriter)
+		calls  int64
+	}{
+		"it says all":         {says("a", permission), 1},
+		"twice":               {says("a", permission, permission), 1},
+		"of nobody":           {says("", permission), 2},
+		"of somebody else":    {says("b", permission), 2},
+		"of a login":          {says("a", "com.atlassian.bitbucket.auth.IncorrectPasswordAuthenticationException"), 2},
+		"of a login as well":  {says("a", permission, "com.atlassian.bitbucket.auth.IncorrectPasswordAuthenticationException"), 2},
+		"without a reason":    {says("a"), 2},
+		"a reason of no name": {says("a", ""), 2},
+		"no JSON": {func(w http.ResponseWriter) {
+			w.Header().Set("X-AUSERNAME", "a")
+			w.WriteHeader(401)
+			fmt.Fprint(w, permission)
+		}, 2},
+		"a web page": {func(w http.ResponseWriter) {
+			w.Header().Set("X-AUSERNAME", "a")
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(401)
+			fmt.Fprint(w, "<html>log in")
+		}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			revoked := false
+			c := openIn(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case revoked:
+					fail(w, 401, "com.atlassian.bitbucket.auth.IncorrectPasswordAuthenticationException", "Authentication failed.")
+				case strings.HasSuffix(r.URL.Path, "/application-properties"):
+					w.Header().Set("X-AUSERNAME", who(r))
+					fmt.Fprint(w, app)
+				default:
+					tc.answer(w)
+				}
+			}))
+			if _, err := c.Instance(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			ignore := func(bitbucket.Page) error { return nil }
+			before := c.Calls()
+			err := c.PullRequests(t.Context(), engine(), ignore)
+			if calls := c.Calls() - before; tc.calls > 0 && (calls != tc.calls || !fault.Is(err, fault.Denied)) {
+				t.Errorf("%d calls, want %d; %v", calls, tc.calls, err)
+			}
+			if tc.calls > 0 && c.Budgets()[0].Trouble != "" {
+				t.Errorf("it is in trouble: %s", c.Budgets()[0].Trouble)
+			}
+			revoked = true
+			if err := c.PullRequests(t.Context(), engine(), ignore); !fault.Is(err, fault.Unauthorized) {
+				t.Errorf("revoked: %v", err)
+			}
+			before = c.Calls()
+			if err := c.PullRequests(t.Context(), engine(), ignore); !fault.Is(err, fault.Unauthorized) || c.Calls() != before {
+				t.Errorf("dead, and asked again: %v", err)
+			}
+		})
+	}
+}
+
 // TestWrongPassword asks once: more tries would lock the user out (FACTS 119).
 func TestWrongPassword(t *testing.T) {
 	s := box(t, sandbox.Options{Repositories: 2, PullRequests: 2, Users: 5})
