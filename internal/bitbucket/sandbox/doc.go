@@ -50,14 +50,20 @@
 //	/sandbox/approve            {"repository", "id", "user"}; also unapprove, request-changes
 //	/sandbox/merge              {"repository", "id", "user"}; answers {"hash": …}
 //	/sandbox/decline            {"repository", "id", "user", "reason"}
+//	/sandbox/comment            {"repository", "id", "user"}
 //	/sandbox/update             PullRequestUpdate
 //	/sandbox/delete/pull-request {"repository", "id"}
 //	/sandbox/create/repository  RepositorySpec; answers {"uuid": …}
 //	/sandbox/rename/repository  {"repository", "name"}
+//	/sandbox/move/repository    {"repository", "key"}: to another project of the workspace
+//	/sandbox/default-branch     {"repository", "branch"}
+//	/sandbox/public             {"repository" or "project", "public"}
 //	/sandbox/delete/repository  {"repository"}
 //	/sandbox/create/project     {"workspace", "key", "name"}; answers {"uuid": …}
+//	/sandbox/rename/project     {"project", "name", "key"}; what is empty stays
 //	/sandbox/delete/project     {"project"}, with all its repositories
 //	/sandbox/create/user        {"name", "email"}; answers {"uuid": …}
+//	/sandbox/rename/user        {"user", "name", "nickname"}; an empty nickname stays
 //	/sandbox/delete/user        {"user"}
 //	/sandbox/member/add         {"workspace", "user", "admin"}
 //	/sandbox/member/remove      {"workspace", "user"}
@@ -69,6 +75,7 @@
 //	/sandbox/restriction/delete Place with "id"
 //	/sandbox/reviewers/set      ReviewersSpec
 //	/sandbox/hook/add           HookSpec; answers {"id": …}
+//	/sandbox/hook/change        HookSpec with "id"
 //	/sandbox/hook/delete        Place with "id"
 //	/sandbox/key/add            KeySpec; answers {"id": n}
 //	/sandbox/key/delete         Place with "id"
@@ -79,14 +86,16 @@
 //	/sandbox/credential/expire-tokens {"name"}: the OAuth tokens given to a consumer expire now
 //	/sandbox/ssh-keys           SSHKey; GET answers the keys with the host's
 //	/sandbox/ssh-keys/remove    {"name"}
+//	/sandbox/day                DayOptions: a whole day of acts, on either product; answers {"acts": [Act, …]}
+//	/sandbox/clock              {"skew": "3m"}: how far the sandbox's clock is ahead; "-3m" is behind
 //	/sandbox/fault/add          Fault; answers {"id": n}
 //	/sandbox/fault/remove       {"id"}; answers {"hit": n}
 //	/sandbox/fault/clear        {}
 //
 // What happens on Data Center is below /sandbox/dc/. Repositories are written "KEY/slug" or "~user/slug", users as the
-// name to sign in with or the e-mail address. push, open, approve, unapprove, merge, decline, update and
-// delete/pull-request are as above, and so are grant, group/…, restriction/…, reviewers/set, hook/… and key/…;
-// needs-work is the opposite of approve.
+// name to sign in with or the e-mail address. push, open, approve, unapprove, comment, merge, decline, update,
+// delete/pull-request, default-branch, public, rename/project and rename/user are as above, and so are grant, group/…,
+// restriction/…, reviewers/set, hook/… and key/…; needs-work is the opposite of approve, reopen that of decline.
 //
 //	/sandbox/dc/create/project     DCProjectSpec; answers {"id": n}
 //	/sandbox/dc/delete/project     {"project"}
@@ -101,6 +110,8 @@
 //	/sandbox/dc/solve-captcha      {"user"}
 //	/sandbox/dc/credential/add     DCCredential
 //	/sandbox/dc/credential/edit    {"name", …}: the keys of DCCredential to change
+//
+// Truth and DataCenter.Truth write down what is true, for whoever wants to compare it with what a reader collected.
 //
 // Faults hold for both; the path of one that is meant for Data Center begins with /dc/rest, as it is called.
 package sandbox
