@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -151,19 +152,35 @@ func (u unsure) Error() string { return u.error.Error() + "; " + ErrUncertain.Er
 
 func (u unsure) Unwrap() []error { return []error{u.error, ErrUncertain} }
 
-// withoutSecrets removes what a server repeats of a request, as it is and as it stands in JSON.
+// withoutSecrets removes what a server repeats of a request.
 func withoutSecrets(body []byte, secrets []Secret) []byte {
 	for _, s := range secrets {
-		text := s.Reveal()
-		if text == "" {
+		if s == "" {
 			continue
 		}
-		body = bytes.ReplaceAll(body, []byte(text), []byte(hidden))
-		if quoted, err := json.Marshal(text); err == nil {
-			body = bytes.ReplaceAll(body, quoted[1:len(quoted)-1], []byte(hidden))
+		for _, form := range quoted(s.Reveal()) {
+			body = bytes.ReplaceAll(body, []byte(form), []byte(hidden))
 		}
 	}
 	return body
+}
+
+// quoted returns a text as it is, as it stands in JSON, and as it stands in JSON that is itself a text of JSON, the
+// longest form first.
+func quoted(text string) []string {
+	forms := []string{text}
+	for from := 0; from < len(forms) && len(forms) < 1+2+4; from++ {
+		for _, html := range []bool{true, false} {
+			var b bytes.Buffer
+			enc := json.NewEncoder(&b)
+			enc.SetEscapeHTML(html)
+			if err := enc.Encode(forms[from]); err == nil {
+				forms = append(forms, strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(b.String()), `"`), `"`))
+			}
+		}
+	}
+	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
+	return slices.Compact(forms)
 }
 
 // call is what one attempt asks.

@@ -107,7 +107,7 @@ func (c *Client) CreateHook(ctx context.Context, p bitbucket.Place, s bitbucket.
 		return bitbucket.Hook{}, err
 	}
 	resp, err := at.writeHook(ctx, http.MethodPost, "/hooks", &s)
-	if fault.Is(err, fault.Invalid) && at.full(ctx) {
+	if bitbucket.StatusOf(err) == http.StatusBadRequest && at.full(ctx) {
 		return bitbucket.Hook{}, fault.Wrap(err, fault.Conflict, "%s has %d webhooks, which is as many as Bitbucket takes", at.title(), mostHooks).
 			With("delete one that is not used any more, or use a webhook of the workspace")
 	}

@@ -116,11 +116,12 @@ func TestEventGolden(t *testing.T) {
 	}
 }
 
-// checkMet fails for everybody who is pointed at and not met, the actor too.
+// checkMet fails for every user and group that is pointed at and not met, the actor too.
 func checkMet(t *testing.T, ev bitbucket.Event) {
 	t.Helper()
 	met := map[string]bool{"": true}
-	for _, o := range append(slices.Clone(ev.Page.Objects), ev.Page.Met...) {
+	all := append(slices.Clone(ev.Page.Objects), ev.Page.Met...)
+	for _, o := range all {
 		met[o.Entity.Key] = true
 	}
 	if !met[ev.Actor] {
@@ -128,8 +129,10 @@ func checkMet(t *testing.T, ev bitbucket.Event) {
 	}
 	for _, o := range ev.Page.Objects {
 		for _, r := range o.Relationships {
-			if r.From != o.Entity.Home && !met[r.From] {
-				t.Errorf("%s comes from somebody who is not met", r.Key())
+			for _, end := range []string{r.From, r.To} {
+				if (strings.HasPrefix(end, "cloud:user:") || strings.Contains(end, ":group:")) && !met[end] {
+					t.Errorf("%s leads to somebody who is not met", r.Key())
+				}
 			}
 		}
 	}
