@@ -62,7 +62,8 @@ type ListingTotals struct {
 	Disabled      int        `json:"disabled"`
 	Unread        int        `json:"unread" doc:"Those whose turn has not come yet."`
 	NeverComplete int        `json:"neverComplete" doc:"Those that have never been read to their end, switched-off ones left out."`
-	Oldest        *time.Time `json:"oldest,omitempty" doc:"The longest time ago that one of them was read to its end; switched-off ones left out."`
+	NeverRead     int        `json:"neverRead" doc:"Those of them that have not been read to the end of a window either."`
+	Oldest        *time.Time `json:"oldest,omitempty" doc:"The longest time ago that one of them was read to its end, or to that of its window; switched-off ones left out."`
 	AtMost        int64      `json:"atMostSeconds,omitempty" doc:"Age that none exceeds while runs are on time; absent where no interval is set."`
 	Overdue       bool       `json:"overdue,omitempty" doc:"Whether one of them is older than that."`
 }

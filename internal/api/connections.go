@@ -153,13 +153,18 @@ func (s *Server) getConnection(ctx context.Context, in *Named) (*body[client.Con
 	if out.Objects, err = s.Store.CountByType(ctx, &c.ID); err != nil {
 		return nil, err
 	}
-	scopes, err := s.Store.Scopes(ctx, c.ID)
+	totals, err := s.totals(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	for _, sc := range scopes {
-		if sc.State != "" {
-			out.Scopes[string(sc.State)]++
+	for _, t := range totals {
+		for state, n := range map[store.LedgerState]int{
+			store.LedgerComplete: t.Complete, store.LedgerWindowed: t.Windowed, store.LedgerPartial: t.Partial,
+			store.LedgerFailed: t.Failed, store.LedgerDenied: t.Denied, store.LedgerDisabled: t.Disabled,
+		} {
+			if n > 0 {
+				out.Scopes[string(state)] += n
+			}
 		}
 	}
 	held, err := s.Store.HeldClosings(ctx, c.ID)
@@ -174,11 +179,7 @@ func (s *Server) getConnection(ctx context.Context, in *Named) (*body[client.Con
 		return nil, err
 	}
 	out.Budgets = budgetsOf(budgets)
-	runs, err := s.Store.Runs(ctx, store.RunFilter{Connection: c.ID, Limit: 1})
-	if err != nil {
-		return nil, err
-	}
-	out.Staleness = staleness(scopes, s.rhythm(c, runs))
+	out.Staleness = staleness(totals)
 	return &body[client.ConnectionDetail]{out}, nil
 }
 

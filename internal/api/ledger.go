@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -13,9 +12,6 @@ import (
 	"github.com/windlass-hq/windlass/internal/fault"
 	"github.com/windlass-hq/windlass/internal/store"
 )
-
-// unread is what the API calls the state of a listing whose turn has not come yet; the ledger has no row of it.
-const unread = "unread"
 
 type scopesIn struct {
 	Named
@@ -37,24 +33,16 @@ func (s *Server) listScopes(ctx context.Context, in *scopesIn) (*body[client.Lis
 			return nil, fault.New(fault.Invalid, "the cursor is none that this server gave").With("start again without a cursor")
 		}
 	}
-	all, err := s.Store.Scopes(ctx, c.ID)
+	found, err := s.Store.ScopesBy(ctx, store.ScopeFilter{
+		Connection: c.ID, Listing: in.Listing, State: store.LedgerState(in.State), NeverComplete: in.NeverComplete, After: after, Limit: in.Limit + 1,
+	})
 	if err != nil {
 		return nil, err
 	}
 	out := client.List[client.Scope]{Items: []client.Scope{}}
-	for _, sc := range all { // in order of their ids
-		switch {
-		case sc.ID <= after, sc.Listing == store.MetListing:
-			continue
-		case in.State != "" && in.State != orElse(string(sc.State), unread):
-			continue
-		case in.Listing != "" && in.Listing != sc.Listing:
-			continue
-		case in.NeverComplete && (sc.FirstComplete != nil || sc.State == store.LedgerDisabled):
-			continue
-		}
-		if len(out.Items) == in.Limit {
-			out.Cursor = strconv.FormatInt(out.Items[in.Limit-1].ID, 10)
+	for i, sc := range found { // in order of their ids
+		if i == in.Limit {
+			out.Cursor = strconv.FormatInt(found[i-1].ID, 10)
 			break
 		}
 		out.Items = append(out.Items, scopeOf(sc))
@@ -102,19 +90,9 @@ func (s *Server) ledger(ctx context.Context, in *ledgerIn) (*body[client.Ledger]
 
 // scope finds a scope of a connection by what people call it.
 func (s *Server) scope(ctx context.Context, c store.Connection, name string) (store.ScopeStatus, error) {
-	all, err := s.Store.Scopes(ctx, c.ID)
+	found, err := s.Store.ScopesBy(ctx, store.ScopeFilter{Connection: c.ID, Name: name, Limit: titlesShown})
 	if err != nil {
 		return store.ScopeStatus{}, err
-	}
-	id, numeric := int64(0), false
-	if n, err := strconv.ParseInt(name, 10, 64); err == nil {
-		id, numeric = n, true
-	}
-	var found []store.ScopeStatus
-	for _, sc := range all {
-		if numeric && sc.ID == id || !numeric && (sc.Title == name || sc.Name() == name) {
-			found = append(found, sc)
-		}
 	}
 	switch len(found) {
 	case 0:
@@ -123,7 +101,7 @@ func (s *Server) scope(ctx context.Context, c store.Connection, name string) (st
 	case 1:
 		return found[0], nil
 	}
-	return store.ScopeStatus{}, fault.New(fault.Invalid, "%d listings of %q are called %q", len(found), c.Name, name).
+	return store.ScopeStatus{}, fault.New(fault.Invalid, "several listings of %q are called %q", c.Name, name).
 		With("name one by its number: windlass runs %s --scopes lists them", c.Name)
 }
 
@@ -139,28 +117,21 @@ func (s *Server) completeness(ctx context.Context, in *Named) (*body[client.Comp
 // Completeness says how well everything is known that a connection reads.
 func (s *Server) Completeness(ctx context.Context, c store.Connection) (client.Completeness, error) {
 	out := client.Completeness{Connection: c.Name}
-	scopes, err := s.Store.Scopes(ctx, c.ID)
-	if err != nil {
+	var err error
+	if out.Listings, err = s.totals(ctx, c); err != nil {
 		return out, err
 	}
-	runs, err := s.Store.Runs(ctx, store.RunFilter{Connection: c.ID, Limit: 1})
+	gaps, err := s.Store.ScopeGaps(ctx, c.ID)
 	if err != nil {
 		return out, err
-	}
-	out.Listings = []client.ListingTotals{}
-	for _, t := range tallies(scopes, s.rhythm(c, runs)) {
-		out.Listings = append(out.Listings, t.ListingTotals)
 	}
 	var never, denied groups
-	for _, sc := range scopes {
-		if sc.Listing == store.MetListing {
-			continue
+	for _, g := range gaps {
+		if g.Never {
+			never.add(g)
 		}
-		if sc.FirstComplete == nil && sc.State != store.LedgerDisabled {
-			never.add(sc)
-		}
-		if sc.State == store.LedgerDenied {
-			denied.add(sc)
+		if g.State == store.LedgerDenied {
+			denied.add(g)
 		}
 	}
 	if out.NeverComplete, err = s.grouped(ctx, never); err != nil {
@@ -170,66 +141,36 @@ func (s *Server) Completeness(ctx context.Context, c store.Connection) (client.C
 	return out, err
 }
 
-// tally is how well the listings of one kind are known.
-type tally struct {
-	client.ListingTotals
-	waiting int // have neither been read to their end nor to the end of their window; switched-off ones left out
+// totals counts the listings of a connection by kind and state.
+func (s *Server) totals(ctx context.Context, c store.Connection) ([]client.ListingTotals, error) {
+	counts, err := s.Store.ScopeTotals(ctx, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	reads, err := s.Store.ScopeReads(ctx, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	runs, err := s.Store.Runs(ctx, store.RunFilter{Connection: c.ID, Limit: 1})
+	if err != nil {
+		return nil, err
+	}
+	p, out := s.rhythm(c, runs), []client.ListingTotals{}
+	for _, t := range counts {
+		out = append(out, totalsOf(t, reads[t.Listing], p))
+	}
+	return out, nil
 }
 
-// tallies counts the listings of each kind by state.
-func tallies(scopes []store.ScopeStatus, p rhythm) []tally {
-	byListing := map[string]*tally{}
-	for _, sc := range scopes {
-		if sc.Listing == store.MetListing {
-			continue
-		}
-		t := byListing[sc.Listing]
-		if t == nil {
-			t = &tally{ListingTotals: client.ListingTotals{Listing: sc.Listing}}
-			byListing[sc.Listing] = t
-		}
-		t.count(sc)
+func totalsOf(t store.ScopeTotals, r store.ScopeReads, p rhythm) client.ListingTotals {
+	out := client.ListingTotals{
+		Listing: t.Listing, Scopes: t.Scopes, Complete: t.Complete, Windowed: t.Windowed, Partial: t.Partial, Failed: t.Failed, Denied: t.Denied,
+		Disabled: t.Disabled, Unread: t.Unread, NeverComplete: t.NeverComplete, NeverRead: r.Never, Oldest: r.Oldest,
 	}
-	out := make([]tally, 0, len(byListing))
-	for _, name := range slices.Sorted(maps.Keys(byListing)) {
-		t := byListing[name]
-		if t.Disabled < t.Scopes {
-			t.AtMost, t.Overdue = p.judge(name, t.Oldest)
-		}
-		out = append(out, *t)
+	if t.Disabled < t.Scopes { // nobody waits for what is switched off
+		out.AtMost, out.Overdue = p.judge(t.Listing, r.Oldest)
 	}
 	return out
-}
-
-func (t *tally) count(sc store.ScopeStatus) {
-	t.Scopes++
-	switch sc.State {
-	case store.LedgerComplete:
-		t.Complete++
-	case store.LedgerWindowed:
-		t.Windowed++
-	case store.LedgerPartial:
-		t.Partial++
-	case store.LedgerFailed:
-		t.Failed++
-	case store.LedgerDenied:
-		t.Denied++
-	case store.LedgerDisabled:
-		t.Disabled++
-		return // nobody waits for it
-	default:
-		t.Unread++
-	}
-	if sc.FirstComplete == nil {
-		t.NeverComplete++
-	}
-	read, ok := readAt(sc)
-	switch {
-	case !ok:
-		t.waiting++
-	case t.Oldest == nil || read.Before(*t.Oldest):
-		t.Oldest = &read
-	}
 }
 
 // titlesShown is how many listings of a group are named.
@@ -243,7 +184,7 @@ type groups struct {
 	order  []string
 }
 
-func (g *groups) add(sc store.ScopeStatus) {
+func (g *groups) add(sc store.ScopeGap) {
 	if g.byText == nil {
 		g.byText, g.parent = map[string]*client.ScopeGroup{}, map[string]string{}
 	}
@@ -257,7 +198,7 @@ func (g *groups) add(sc store.ScopeStatus) {
 	}
 	one.Count++
 	if len(one.Titles) < titlesShown {
-		one.Titles = append(one.Titles, orElse(sc.Title, sc.Name()))
+		one.Titles = append(one.Titles, orElse(sc.Title, sc.Listing))
 	}
 }
 

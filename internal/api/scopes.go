@@ -21,18 +21,14 @@ func (s *Server) listHeld(ctx context.Context, in *Named) (*body[client.List[cli
 	if err != nil {
 		return nil, err
 	}
-	scopes, err := s.Store.Scopes(ctx, c.ID)
-	if err != nil {
-		return nil, err
-	}
-	titles := make(map[int64]string, len(scopes))
-	for _, sc := range scopes {
-		titles[sc.ID] = sc.Title
-	}
 	out := client.List[client.Held]{Items: []client.Held{}}
 	for _, h := range held {
+		sc, err := s.Store.ScopeByID(ctx, h.Scope)
+		if err != nil {
+			return nil, err
+		}
 		out.Items = append(out.Items, client.Held{
-			ID: h.ID, Run: h.Run, Scope: titles[h.Scope], Reason: h.Reason, Count: len(h.Members),
+			ID: h.ID, Run: h.Run, Scope: sc.Title, Reason: h.Reason, Count: len(h.Members),
 			Members: orEmpty(h.Members[:min(len(h.Members), heldShown)]), CreatedAt: h.CreatedAt,
 		})
 	}

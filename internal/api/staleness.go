@@ -4,20 +4,20 @@ import (
 	"time"
 
 	"github.com/windlass-hq/windlass/client"
-	"github.com/windlass-hq/windlass/internal/bitbucket"
 	"github.com/windlass-hq/windlass/internal/config"
 	"github.com/windlass-hq/windlass/internal/job"
 	"github.com/windlass-hq/windlass/internal/store"
+	"github.com/windlass-hq/windlass/internal/sync"
 )
 
 // staleness says for each kind of listing how old what is known can be. The age is that of the listing that was read to
 // its end the longest time ago.
-func staleness(scopes []store.ScopeStatus, p rhythm) []client.Staleness {
+func staleness(totals []client.ListingTotals) []client.Staleness {
 	out := []client.Staleness{}
-	for _, t := range tallies(scopes, p) {
+	for _, t := range totals {
 		if t.Disabled < t.Scopes {
 			out = append(out, client.Staleness{
-				Listing: t.Listing, Listings: t.Scopes - t.Disabled, Unread: t.waiting, Oldest: t.Oldest, AtMost: t.AtMost, Overdue: t.Overdue,
+				Listing: t.Listing, Listings: t.Scopes - t.Disabled, Unread: t.NeverRead, Oldest: t.Oldest, AtMost: t.AtMost, Overdue: t.Overdue,
 			})
 		}
 	}
@@ -46,34 +46,8 @@ func (p rhythm) judge(listing string, oldest *time.Time) (seconds int64, overdue
 	if p.every == 0 {
 		return 0, false
 	}
-	most := cadence(listing) + p.every
+	most := sync.Cadence(listing) + p.every
 	return int64(most / time.Second), oldest != nil && p.now.Sub(*oldest) > most
-}
-
-// cadence is how often a listing is read that has a pace of its own; zero for what every run reads.
-func cadence(listing string) time.Duration {
-	const day = 24 * time.Hour
-	switch listing {
-	case bitbucket.ListRestrictions:
-		return day
-	case bitbucket.ListGroups, bitbucket.ListGroupMembers, bitbucket.ListUserPermissions, bitbucket.ListGroupPermissions,
-		bitbucket.ListDefaultPermission, bitbucket.ListReviewers, bitbucket.ListWebhooks, bitbucket.ListKeys, bitbucket.ListBranches:
-		return 7 * day
-	case bitbucket.ListEnvironments:
-		return 28 * day
-	}
-	return 0
-}
-
-// readAt is when a listing was last read to its end; a reading with a window counts, since what it leaves out is known.
-func readAt(sc store.ScopeStatus) (time.Time, bool) {
-	switch {
-	case sc.State == store.LedgerComplete || sc.State == store.LedgerWindowed:
-		return sc.Until, true
-	case sc.LastComplete != nil:
-		return *sc.LastComplete, true
-	}
-	return time.Time{}, false
 }
 
 // period is the longest time between two runs of an interval; zero where nothing is scheduled. Cron expressions may

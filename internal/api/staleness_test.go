@@ -13,32 +13,38 @@ import (
 func TestStaleness(t *testing.T) {
 	now := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 	ago := func(d time.Duration) *time.Time { at := now.Add(-d); return &at }
-	scope := func(listing string, state store.LedgerState, until, complete *time.Time) store.ScopeStatus {
-		s := store.ScopeStatus{State: state, Scope: store.Scope{ScopeKey: store.ScopeKey{Listing: listing}, LastComplete: complete}}
-		if until != nil {
-			s.Until = *until
-		}
-		return s
-	}
-	scopes := []store.ScopeStatus{
-		scope("repositories", store.LedgerComplete, ago(10*time.Minute), ago(10*time.Minute)),
-		scope("pull-requests", store.LedgerComplete, ago(5*time.Minute), ago(5*time.Minute)),
-		scope("pull-requests", store.LedgerWindowed, ago(20*time.Minute), nil),
-		scope("pull-requests", store.LedgerPartial, ago(time.Minute), ago(3*time.Hour)), // tried lately, read long ago
-		scope("pull-requests", store.LedgerDenied, ago(time.Minute), nil),
-		scope("pull-requests", "", nil, nil),
-		scope("permissions", store.LedgerDisabled, ago(time.Minute), nil),
-		scope(store.MetListing, "", nil, nil),
-	}
 	at := rhythm{every: 70 * time.Minute, now: now} // an hour, and ten minutes for a run
+	type known struct {
+		store.ScopeTotals
+		store.ScopeReads
+	}
+	totals := []known{
+		{store.ScopeTotals{Listing: "branch-restrictions", Scopes: 2, Complete: 2}, store.ScopeReads{Oldest: ago(25 * time.Hour)}},
+		{store.ScopeTotals{Listing: "environments", Scopes: 1, Complete: 1}, store.ScopeReads{Oldest: ago(29 * 24 * time.Hour)}},
+		{store.ScopeTotals{Listing: "pull-requests", Scopes: 6, Complete: 1, Windowed: 1, Partial: 1, Denied: 1, Unread: 1, Disabled: 1, NeverComplete: 3}, store.ScopeReads{Never: 2, Oldest: ago(3 * time.Hour)}},
+		{store.ScopeTotals{Listing: "repositories", Scopes: 1, Complete: 1}, store.ScopeReads{Oldest: ago(10 * time.Minute)}},
+		{store.ScopeTotals{Listing: "user-permissions", Scopes: 1, Disabled: 1}, store.ScopeReads{}},
+		{store.ScopeTotals{Listing: "webhooks", Scopes: 1, Complete: 1}, store.ScopeReads{Oldest: ago(7 * 24 * time.Hour)}},
+	}
+	judged := func(p rhythm) []client.Staleness {
+		var out []client.ListingTotals
+		for _, t := range totals {
+			out = append(out, totalsOf(t.ScopeTotals, t.ScopeReads, p))
+		}
+		return staleness(out)
+	}
+	const day = 24 * 60 * 60
 	want := []client.Staleness{
+		{Listing: "branch-restrictions", Listings: 2, Oldest: ago(25 * time.Hour), AtMost: day + 70*60},
+		{Listing: "environments", Listings: 1, Oldest: ago(29 * 24 * time.Hour), AtMost: 28*day + 70*60, Overdue: true},
 		{Listing: "pull-requests", Listings: 5, Unread: 2, Oldest: ago(3 * time.Hour), AtMost: 70 * 60, Overdue: true},
 		{Listing: "repositories", Listings: 1, Oldest: ago(10 * time.Minute), AtMost: 70 * 60},
+		{Listing: "webhooks", Listings: 1, Oldest: ago(7 * 24 * time.Hour), AtMost: 7*day + 70*60},
 	}
-	if diff := cmp.Diff(staleness(scopes, at), want); diff != "" {
+	if diff := cmp.Diff(judged(at), want); diff != "" {
 		t.Errorf("(-got +want):\n%s", diff)
 	}
-	for _, st := range staleness(scopes, rhythm{now: now}) {
+	for _, st := range judged(rhythm{now: now}) {
 		if st.AtMost != 0 || st.Overdue {
 			t.Errorf("without an interval nothing is promised, but %+v", st)
 		}

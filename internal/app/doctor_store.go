@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -40,17 +41,31 @@ func (a *App) doctorStore(ctx context.Context, add adder) error {
 	}
 	add("ok", "graph", "", "%d open entities, %d relationships, %d earlier versions, %d changes",
 		open, st.Rows["rel"], st.Rows["entity_old"], st.Rows["change"])
-	for _, typ := range slices.Sorted(maps.Keys(st.VersionsDay)) {
-		n := st.VersionsDay[typ]
-		level, remedy := "info", ""
-		if n > busy {
-			level, remedy = "warning", "see the noisiest properties below; one that always moves should be current-only"
-		}
-		add(level, "versions", remedy, "%d of %s within 24 hours", n, typ)
+	return a.doctorVersions(ctx, add)
+}
+
+// doctorVersions says what makes history grow: versions by type and day, and the properties that make most of them.
+func (a *App) doctorVersions(ctx context.Context, add adder) error {
+	v, err := a.store.VersionStats(ctx, a.Now().AddDate(0, 0, -7))
+	if err != nil {
+		return err
 	}
-	for _, p := range st.Noisiest {
+	since := v.From.Format("2006-01-02 15:04 UTC")
+	byType, most := map[string][]string{}, map[string]int{}
+	for _, d := range slices.Backward(v.Days) { // the newest first
+		byType[d.Type] = append(byType[d.Type], fmt.Sprintf("%d on %s", d.Versions, d.Day.Format(time.DateOnly)))
+		most[d.Type] = max(most[d.Type], d.Versions)
+	}
+	for _, typ := range slices.Sorted(maps.Keys(byType)) {
+		level, remedy := "info", ""
+		if most[typ] > busy {
+			level, remedy = "warning", "see the noisy properties below"
+		}
+		add(level, "versions", remedy, "%s: %s", typ, strings.Join(byType[typ], ", "))
+	}
+	for _, p := range v.Noisiest {
 		add("info", "noisy property", "if it changes though nobody changes it, report it: it should be declared current-only",
-			"%s.%s: %d changes within 24 hours", p.Type, p.Property, p.Changes)
+			"%s.%s: %d changes since %s", p.Type, p.Property, p.Changes, since)
 	}
 	return nil
 }
