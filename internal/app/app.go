@@ -19,6 +19,7 @@ import (
 	"github.com/windlass-hq/windlass/internal/config"
 	"github.com/windlass-hq/windlass/internal/fault"
 	"github.com/windlass-hq/windlass/internal/graph"
+	"github.com/windlass-hq/windlass/internal/intake"
 	"github.com/windlass-hq/windlass/internal/job"
 	"github.com/windlass-hq/windlass/internal/query"
 	"github.com/windlass-hq/windlass/internal/store"
@@ -48,9 +49,15 @@ type App struct {
 	queries *query.Engine
 	runs    *runs
 	api     *api.Server
-	url     string
-	failed  chan error
-	cleanup []step
+
+	inbox    *store.Inbox
+	drainer  *intake.Drainer
+	receiver *intake.Receiver // of a server only
+
+	url      string
+	hooksURL string
+	failed   chan error
+	cleanup  []step
 }
 
 // step undoes one step of a start.
@@ -72,10 +79,6 @@ func New(o Options) (*App, error) {
 	}
 	if !o.Schedules {
 		return &App{Options: o}, nil
-	}
-	if o.Config.HooksListen != "" {
-		return nil, fault.New(fault.Usage, "--hooks-listen is set, but this version takes no webhooks yet").
-			With("leave it out: connections are read by their interval")
 	}
 	if !config.Loopback(o.Config.Listen) {
 		return nil, fault.New(fault.Usage, "--listen %s is not on the loopback interface, and there is no sign-in yet that would protect it", o.Config.Listen).
@@ -109,6 +112,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	if !a.Schedules {
 		return nil
 	}
+	a.startIntake()
 	if err := a.listen(ctx); err != nil {
 		return err
 	}
@@ -160,7 +164,7 @@ func (a *App) open(ctx context.Context) error {
 		Info: a.info(), Web: web.Handler(), Now: a.Now, Log: a.Log,
 	})
 	a.onStop("runs", a.runs.stop)
-	return nil
+	return a.openIntake(ctx)
 }
 
 // Handler returns the API. It is only valid between Start and Stop.

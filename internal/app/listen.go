@@ -90,12 +90,18 @@ func (a *App) listen(ctx context.Context) error {
 	a.url = "http://" + tcp.Addr().String()
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	server := &http.Server{
-		Handler: a.api.Handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		Handler: a.entrance(a.api.Handler()), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		BaseContext: func(net.Listener) context.Context { return life },
 		ErrorLog:    slog.NewLogLogger(a.Log.Handler(), slog.LevelWarn),
 	}
-	done := make(chan struct{}, 2)
-	for _, l := range []net.Listener{tcp, unix} {
+	a.serve("listeners", server, end, tcp, unix)
+	return a.listenForHooks(ctx)
+}
+
+// serve serves on listeners until the app stops.
+func (a *App) serve(name string, server *http.Server, end func(), listeners ...net.Listener) {
+	done := make(chan struct{}, len(listeners))
+	for _, l := range listeners {
 		go func() {
 			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 				a.failed <- fmt.Errorf("serve %s: %w", l.Addr(), err)
@@ -103,7 +109,7 @@ func (a *App) listen(ctx context.Context) error {
 			done <- struct{}{}
 		}()
 	}
-	a.onStop("listeners", func(ctx context.Context) error {
+	a.onStop(name, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
 		err := server.Shutdown(ctx)
@@ -111,12 +117,37 @@ func (a *App) listen(ctx context.Context) error {
 		if errors.Is(err, context.DeadlineExceeded) {
 			err = server.Close()
 		}
-		<-done
-		<-done
+		for range listeners {
+			<-done
+		}
 		return err
 	})
+}
+
+// listenForHooks opens the second address, if there is one, where only webhooks are let in.
+func (a *App) listenForHooks(ctx context.Context) error {
+	if a.Config.HooksListen == "" {
+		return nil
+	}
+	tcp, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.Config.HooksListen)
+	if err != nil {
+		return fault.Wrap(err, fault.Unavailable, "the server cannot listen for webhooks on %s", a.Config.HooksListen).
+			With("stop what listens there, or give another --hooks-listen")
+	}
+	a.hooksURL = "http://" + tcp.Addr().String()
+	only := http.NewServeMux()
+	only.Handle(hooksPath, a.receiver)
+	only.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	server := &http.Server{
+		Handler: only, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(a.Log.Handler(), slog.LevelWarn),
+	}
+	a.serve("listener for webhooks", server, func() {}, tcp)
 	return nil
 }
+
+// HooksURL returns where the second listener takes webhooks; empty where there is none.
+func (a *App) HooksURL() string { return a.hooksURL }
 
 // listenSocket opens the socket for this user only. One that a dead process left behind is removed.
 func (a *App) listenSocket(ctx context.Context) (net.Listener, error) {

@@ -16,11 +16,12 @@ import (
 // slice is how long background work keeps a connection before it lets others in.
 const slice = 10 * time.Second
 
-// workers are what runs in the background: the runs that are due, and the pull requests that they leave behind.
+// workers are what runs in the background: the runs that are due, what they leave behind, and what deliveries ask for.
 func (a *App) workers() []job.Worker {
 	lane := func(t job.Task) string { return "connection/" + t.Stars[0] }
 	return []job.Worker{
 		{Kind: "sync", Pattern: "connection/*/sync", Lane: lane, Priority: 1, Work: a.workSync},
+		{Kind: "live", Pattern: "connection/*/live", Lane: func(t job.Task) string { return lane(t) + "/live" }, Priority: 1, Work: a.workDelivered},
 		{Kind: "backlog", Pattern: "connection/*/backlog", Lane: lane, Background: true, Priority: 3, Work: a.workBacklog},
 	}
 }
@@ -38,6 +39,19 @@ func (a *App) workSync(ctx context.Context, t job.Task) error {
 	}
 	o := sync.RunOptions{Cause: graph.Cause{Kind: "run"}, Without: without(refused, accepted)}
 	_, err = a.runs.do(conn, o, func(int64) {})
+	return verdict(ctx, err)
+}
+
+// workDelivered reads what deliveries have made necessary, beside whatever run is under way.
+func (a *App) workDelivered(ctx context.Context, t job.Task) error {
+	conn, err := a.connectionOf(ctx, t)
+	if err != nil {
+		return job.GiveUp(err)
+	}
+	done, err := a.workLive(ctx, conn)
+	if err == nil && !done {
+		return job.Snooze(askAgain)
+	}
 	return verdict(ctx, err)
 }
 

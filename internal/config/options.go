@@ -54,7 +54,7 @@ func Options() []Option {
 		},
 		{
 			Name: "hooks-listen", Section: Process, field: func(c *Config) *string { return &c.HooksListen },
-			Doc: "Address of a second listener that serves only webhooks. This version takes no webhooks and refuses the option.",
+			Doc: "Address of a second listener that serves only webhooks, such as one that Bitbucket can reach.",
 		},
 		{
 			Name: "database", Secret: true, Section: Process, field: func(c *Config) *string { return &c.Database },

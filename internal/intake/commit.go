@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/windlass-hq/windlass/internal/fault"
 	"github.com/windlass-hq/windlass/internal/store"
 )
 
@@ -24,7 +25,8 @@ type committer struct {
 
 	mu     sync.Mutex
 	closed bool
-	lost   map[int64]bool // connections of which deliveries were refused that may have been good
+	lost   map[int64]bool       // connections of which deliveries were refused that may have been good
+	works  map[string]time.Time // hooks that brought signed deliveries, until that is recorded
 }
 
 // waiting is a delivery that waits for its commit.
@@ -34,7 +36,7 @@ type waiting struct {
 }
 
 func newCommitter(o Options) *committer {
-	c := &committer{o: o, pending: make(chan *waiting, 4*commitAtOnce), done: make(chan struct{}), lost: map[int64]bool{}}
+	c := &committer{o: o, pending: make(chan *waiting, 4*commitAtOnce), done: make(chan struct{}), lost: map[int64]bool{}, works: map[string]time.Time{}}
 	go c.run()
 	return c
 }
@@ -88,6 +90,12 @@ func (c *committer) lose(connection int64) {
 	c.lost[connection] = true
 }
 
+func (c *committer) verify(hook string, at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.works[hook] = at
+}
+
 func (c *committer) run() {
 	defer close(c.done)
 	tick := time.NewTicker(time.Second)
@@ -96,12 +104,12 @@ func (c *committer) run() {
 		select {
 		case w, ok := <-c.pending:
 			if !ok {
-				c.find()
+				c.tidy()
 				return
 			}
 			c.commit(c.gather(w))
 		case <-tick.C:
-			c.find()
+			c.tidy()
 		}
 	}
 }
@@ -144,19 +152,23 @@ func (c *committer) commit(group []*waiting) {
 	}
 }
 
-// find has connections listed again of which deliveries were refused.
-func (c *committer) find() {
+// tidy has connections listed again of which deliveries were refused, and records which hooks work.
+func (c *committer) tidy() {
 	c.mu.Lock()
-	lost := c.lost
-	c.lost = map[int64]bool{}
+	lost, works := c.lost, c.works
+	c.lost, c.works = map[int64]bool{}, map[string]time.Time{}
 	c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), commitWithin)
+	defer cancel()
 	for id := range lost {
-		ctx, cancel := context.WithTimeout(context.Background(), commitWithin)
-		err := c.o.Lost(ctx, id)
-		cancel()
-		if err != nil {
+		if err := c.o.Lost(ctx, id); err != nil {
 			c.o.Log.Warn("a connection that lost deliveries cannot be listed again yet", "connection", id, "reason", err.Error())
 			c.lose(id)
+		}
+	}
+	for hook, at := range works {
+		if err := c.o.Verified(ctx, hook, at); err != nil && !fault.Is(err, fault.NotFound) {
+			c.o.Log.Warn("that a hook works cannot be recorded", "hook", hook, "reason", err.Error())
 		}
 	}
 }

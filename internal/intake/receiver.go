@@ -41,7 +41,7 @@ type Options struct {
 	// Stored is told that deliveries of a connection wait to be applied.
 	Stored func(connection int64)
 	// Verified is told when a hook brought a signed delivery, at most once a minute for each hook.
-	Verified func(hook string, at time.Time)
+	Verified func(ctx context.Context, hook string, at time.Time) error
 	// Lost is told that deliveries of a connection were refused although they may have been good: it has to be listed
 	// again. It is called until it returns nil.
 	Lost func(ctx context.Context, connection int64) error
@@ -146,7 +146,7 @@ const pingKey = "diagnostics:ping"
 
 func (r *Receiver) verified(h store.Hook) {
 	if r.hooks.verified(h.ID, r.Now()) {
-		r.Verified(h.ID, r.Now())
+		r.commits.verify(h.ID, r.Now())
 	}
 }
 

@@ -186,7 +186,9 @@ func (r *Registrar) place(ctx context.Context, c HookClient, w Wish, place bitbu
 }
 
 // ours reports whether a hook in Bitbucket is the one of a record: the id in its address is ours alone.
-func ours(there bitbucket.Hook, h store.Hook) bool { return strings.HasSuffix(there.URL, "/hooks/"+h.ID) }
+func ours(there bitbucket.Hook, h store.Hook) bool {
+	return strings.HasSuffix(there.URL, "/hooks/"+h.ID)
+}
 
 func sorted(list []string) []string {
 	list = slices.Clone(list)

@@ -162,6 +162,15 @@ func (s *Store) Connection(ctx context.Context, name string) (Connection, error)
 	return c, nil
 }
 
+// ConnectionByID returns one connection by its id; fault.NotFound where it was removed.
+func (s *Store) ConnectionByID(ctx context.Context, id int64) (Connection, error) {
+	c, err := scanConnection(s.reader.QueryRowContext(ctx, `SELECT `+connectionColumns+` FROM connection WHERE id = $1`, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return c, fault.New(fault.NotFound, "the connection with id %d was removed", id)
+	}
+	return c, s.failure(err)
+}
+
 // Connections returns all connections in order of their names.
 func (s *Store) Connections(ctx context.Context) ([]Connection, error) {
 	return collect(ctx, s, scanConnection, `SELECT `+connectionColumns+` FROM connection ORDER BY name`)

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/windlass-hq/windlass/internal/bitbucket"
-	"github.com/windlass-hq/windlass/internal/fault"
 	"github.com/windlass-hq/windlass/internal/store"
 )
 
@@ -13,6 +12,7 @@ import (
 // it has credentials for other roles (HARD-PARTS A, roles of credentials).
 type client interface {
 	Settings(place bitbucket.Place) []bitbucket.Settings
+	Fetch(ctx context.Context, ref bitbucket.Ref) (bitbucket.Page, error)
 	Budgets() []bitbucket.Budget
 	Calls() int64
 	Close()
@@ -54,13 +54,7 @@ func (cs clients[C]) Settings(place bitbucket.Place) []Listing {
 
 // Fetch asks whoever reads data.
 func (cs clients[C]) Fetch(ctx context.Context, ref bitbucket.Ref) (bitbucket.Page, error) {
-	f, ok := any(cs.data).(interface {
-		Fetch(ctx context.Context, ref bitbucket.Ref) (bitbucket.Page, error)
-	})
-	if !ok {
-		return bitbucket.Page{}, fault.New(fault.Internal, "single objects cannot be read")
-	}
-	return f.Fetch(ctx, ref)
+	return cs.data.Fetch(ctx, ref)
 }
 
 // Allowance adds up what the vendor grants the principals of all roles, each once.
