@@ -24,7 +24,7 @@ type Purged struct {
 const (
 	purgeRead  = 2000
 	purgeWrite = 100
-	purgeSlice = 30 * time.Millisecond
+	purgeSlice = 20 * time.Millisecond
 )
 
 // historyFrom names the moment in meta before which history is incomplete, in microseconds.

@@ -33,7 +33,8 @@ func (s *Store) ScopesBy(ctx context.Context, f ScopeFilter) ([]ScopeStatus, err
 	if f.Limit <= 0 {
 		f.Limit = scopesRead
 	}
-	query, args := scopeStatus+`WHERE s.connection_id = $1 AND s.id > $2`, []any{f.Connection, f.After}
+	// The plus keeps the database from sorting all scopes of a connection where the first page of ids would do.
+	query, args := `WHERE +s.connection_id = $1 AND s.id > $2`, []any{f.Connection, f.After}
 	where := func(condition string, values ...any) {
 		n := make([]any, len(values))
 		for i, v := range values {
@@ -65,9 +66,9 @@ func (s *Store) ScopesBy(ctx context.Context, f ScopeFilter) ([]ScopeStatus, err
 		}
 		where("(s.id = $%d OR s.title = $%d OR s.parent || CASE WHEN s.parent = '' THEN '' ELSE '/' END || s.listing = $%d)", id, name, name)
 	}
-	query += fmt.Sprintf(" ORDER BY s.id LIMIT $%d", len(args)+1)
-	args = append(args, f.Limit)
-	return collect(ctx, s, scanScopeStatus, query, args...)
+	// Members are counted for the page only.
+	page := `WITH page AS MATERIALIZED (SELECT s.id FROM scope s ` + newestLedger + query + fmt.Sprintf(` ORDER BY s.id LIMIT $%d) `, len(args)+1)
+	return collect(ctx, s, scanScopeStatus, page+scopeStatus+`WHERE s.id IN (SELECT id FROM page) ORDER BY s.id`, append(args, f.Limit)...)
 }
 
 // ScopeTotals counts the scopes of one listing by the state of their newest ledger row.
@@ -91,10 +92,8 @@ type ScopeTotals struct {
 // ScopeTotals returns how complete a connection's listings are, by name and in order, the scope of what was only met
 // left out. It costs one look into the ledger per scope, however long the ledger is.
 func (s *Store) ScopeTotals(ctx context.Context, connection int64) ([]ScopeTotals, error) {
-	count := func(state LedgerState) string {
-		return `count(CASE WHEN l.state = '` + string(state) + `' THEN 1 END), `
-	}
-	enabled := `(l.state IS NULL OR l.state <> '` + string(LedgerDisabled) + `')`
+	count := func(state LedgerState) string { return `count(CASE WHEN state = '` + string(state) + `' THEN 1 END), ` }
+	enabled := `(state IS NULL OR state <> '` + string(LedgerDisabled) + `')`
 	return collect(ctx, s, func(row interface{ Scan(...any) error }) (ScopeTotals, error) {
 		var t ScopeTotals
 		var oldest sql.NullInt64
@@ -102,7 +101,12 @@ func (s *Store) ScopeTotals(ctx context.Context, connection int64) ([]ScopeTotal
 			&t.Unread, &t.NeverComplete, &oldest)
 		t.OldestComplete = timePtr(oldest)
 		return t, err
-	}, `SELECT s.listing, count(*), `+count(LedgerComplete)+count(LedgerWindowed)+count(LedgerPartial)+count(LedgerFailed)+count(LedgerDenied)+count(LedgerDisabled)+`
-			count(*) - count(l.id), count(CASE WHEN s.first_complete IS NULL AND `+enabled+` THEN 1 END), min(CASE WHEN `+enabled+` THEN s.last_complete END)
-		FROM scope s `+newestLedger+`WHERE s.connection_id = $1 AND s.listing <> $2 GROUP BY s.listing ORDER BY s.listing`, connection, MetListing)
+	}, `WITH now AS MATERIALIZED (
+			SELECT s.listing, s.first_complete, s.last_complete,
+				(SELECT m.state FROM ledger m WHERE m.scope_id = s.id ORDER BY m.id DESC LIMIT 1) AS state
+			FROM scope s WHERE s.connection_id = $1 AND s.listing <> $2
+		)
+		SELECT listing, count(*), `+count(LedgerComplete)+count(LedgerWindowed)+count(LedgerPartial)+count(LedgerFailed)+count(LedgerDenied)+count(LedgerDisabled)+`
+			count(*) - count(state), count(CASE WHEN first_complete IS NULL AND `+enabled+` THEN 1 END), min(CASE WHEN `+enabled+` THEN last_complete END)
+		FROM now GROUP BY listing ORDER BY listing`, connection, MetListing)
 }

@@ -31,7 +31,7 @@ type VersionDay struct {
 
 // changesRead is how many changes VersionStats looks at, newest first and as many of each stream: it takes about a
 // second however large the database is.
-const changesRead = 100_000
+const changesRead = 50_000
 
 // VersionStats counts versions since a moment by type and day, and by the properties that made them. It looks at the
 // newest changes only, so the time that it covers may begin later; From says when.
