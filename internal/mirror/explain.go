@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/windlass-hq/windlass/internal/fault"
@@ -42,6 +43,8 @@ func complaints() []complaint {
 			"sends elsewhere, where no credential is sent", "if that is the right address, configure it (--url or --site-url); otherwise a proxy rewrites links"},
 		{[]string{"not valid: is this a git repository", "invalid server response", "unexpected line", "protocol error", "bad line length", "invalid packet"},
 			fault.Unavailable, "answered something that is not git's protocol", "a proxy or a sign-in page may answer in its place; check the URL of the connection"},
+		{[]string{"failed to connect", "could not resolve host", "connection refused", "timed out", "connection reset", "no route to host", "network is unreachable", "empty reply"},
+			fault.Unavailable, "cannot be reached", "check the URL and the proxy of the connection, and the network"},
 	}
 }
 
@@ -74,6 +77,15 @@ func (s *session) hide(text string) string {
 	})
 }
 
+// noise returns words of lines that tell nobody anything.
+func noise() []string {
+	return []string{
+		"@@@@", "IT IS POSSIBLE THAT SOMEONE", "Someone could be eavesdropping", "It is also possible that a host key",
+		"Please contact your system administrator", "to get rid of this message", "Please make sure you have the correct",
+		"and the repository exists", "Could not read from remote repository",
+	}
+}
+
 // maxSaid is how much of git's words goes into an error.
 const maxSaid = 500
 
@@ -91,7 +103,7 @@ func printable(text string) string {
 		for _, p := range []string{"fatal: ", "error: "} {
 			line = strings.TrimPrefix(line, p)
 		}
-		if line != "" && !strings.HasPrefix(line, "Please make sure you have the correct") && !strings.HasPrefix(line, "and the repository exists") {
+		if line != "" && !slices.ContainsFunc(noise(), func(words string) bool { return strings.Contains(line, words) }) {
 			lines = append(lines, line)
 		}
 	}
