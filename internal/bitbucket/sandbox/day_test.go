@@ -43,10 +43,16 @@ func lived(t testing.TB, product string, seed uint64, days int) (*sandbox.Sandbo
 func TestADayFollowsFromItsSeed(t *testing.T) {
 	for _, product := range []string{"cloud", "datacenter"} {
 		t.Run(product, func(t *testing.T) {
-			_, one := lived(t, product, 7, 3)
-			_, two := lived(t, product, 7, 3)
+			first, one := lived(t, product, 7, 3)
+			second, two := lived(t, product, 7, 3)
 			if diff := cmp.Diff(one, two); diff != "" {
 				t.Errorf("the same days are not the same (-first +second):\n%s", diff)
+			}
+			if diff := cmp.Diff(first.Truth(), second.Truth()); diff != "" {
+				t.Errorf("what is true on the Cloud after them differs (-first +second):\n%s", diff)
+			}
+			if diff := cmp.Diff(first.DataCenter().Truth(), second.DataCenter().Truth()); diff != "" {
+				t.Errorf("what is true on Data Center after them differs (-first +second):\n%s", diff)
 			}
 			_, other := lived(t, product, 8, 3)
 			if cmp.Equal(one, other) {

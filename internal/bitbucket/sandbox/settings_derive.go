@@ -13,6 +13,16 @@ import (
 // idsOf is how many ids of restrictions and keys each repository and project has for what is derived.
 const idsOf = 32
 
+// firstID is the first id of what is derived for a repository. Ids stay below 2^53, so that every reader of JSON can
+// hold them; those of repositories that control acts made come after all others.
+func (r *repo) firstID() int64 {
+	const made = 1 << 47 // the least index of those that were not generated
+	if r.index < made {
+		return int64(r.index) * idsOf
+	}
+	return 1<<40 + int64(r.index&(1<<32-1))*idsOf
+}
+
 func (ws *workspace) derive() *settings {
 	r := derive(ws.world.seed, streamSettings, uint64(ws.id[0])<<8|uint64(ws.id[1]), 1)
 	s := &settings{teams: []team{
@@ -86,7 +96,7 @@ func (r *repo) derive() *settings {
 			}
 		}
 	}
-	first := int64(r.index) * idsOf
+	first := r.firstID()
 	s.restrictions = r.protect(&g, first)
 	if g.chance(0.4) {
 		for i := range 1 + g.intn(2) {
