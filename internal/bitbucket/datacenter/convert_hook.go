@@ -29,15 +29,8 @@ func (r resource) convertHook(j bitbucket.JSON, _ *mentions) (graph.Object, *bit
 	}
 	rec := bitbucket.NewRecord(12)
 	rec.Props["id"] = id
-	name := bitbucket.MaskHookWords(rec.Text("name", w.name))
-	if name != "" {
-		rec.Props["name"] = name
-	}
-	address := rec.Text("url", w.url)
-	if address != "" {
-		address = bitbucket.MaskHookURL(address)
-		rec.Props["url"] = address
-	}
+	name := rec.HookWords("name", w.name)
+	address := rec.HookURL("url", w.url)
 	if events, known := texts(rec, "events", w.events, bitbucket.JSON.Text); known {
 		rec.Props["events"] = values(events)
 	}

@@ -1,7 +1,11 @@
 // Package datacenter reads Bitbucket Data Center, and the Bitbucket Server it grew from: its endpoints, its wire types
 // and their conversion into graph values. Only graph values and the types of package bitbucket leave it.
 //
-// It reads what any logged-in user may read. Nothing is asked of /admin, where tokens are not accepted (FACTS 113).
+// Data is what any logged-in user may read. Of /admin, where tokens are not accepted (FACTS 113), only settings are asked
+// that are told nowhere else.
+//
+// It also decodes what webhooks tell (Decode), reads the single objects that they name (Fetch), and makes and keeps the
+// webhooks themselves (Hooks), which is all that it ever changes.
 //
 // A full read is one call for the instance, the pages of projects, of users and of repositories, and for each repository
 // the pages of its pull requests, one where it has none: the lists hold everything, so nothing is asked for a single

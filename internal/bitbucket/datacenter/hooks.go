@@ -28,12 +28,21 @@ func (c *Client) hasHooks(p bitbucket.Place) bool {
 	return false
 }
 
+// versioned finds out the version of the instance where it matters and is not known yet.
+func (c *Client) versioned(ctx context.Context, p bitbucket.Place) error {
+	if p.Type != graph.TypeProject || c.Version() != (Version{}) {
+		return nil
+	}
+	return c.identify(ctx)
+}
+
 // HookEvents are the keys that Windlass subscribes to: those that tell of what is in the graph. It is nil where a place
 // cannot have webhooks, as the projects of versions before 8.8.
 //
 // An instance refuses a webhook with a key that it does not know, so the list has only keys that all versions from 7.6
 // know. The second spellings of FACTS 146, and pr:to_ref_updated, stand in manuals only; they are decoded and never
-// asked for. A project's own change is told to the hooks of projects alone.
+// asked for. A project's own change is told to the hooks of projects alone. It sends nothing: where neither Instance nor
+// Check was called, the version is not known, and the newest is assumed.
 func (c *Client) HookEvents(p bitbucket.Place) []string {
 	if !c.hasHooks(p) {
 		return nil
@@ -52,8 +61,8 @@ func (c *Client) HookEvents(p bitbucket.Place) []string {
 // Hooks lists the webhooks of a place, its own and nobody else's: what a repository inherits from its project is the
 // project's.
 func (c *Client) Hooks(ctx context.Context, p bitbucket.Place) ([]bitbucket.Hook, error) {
-	if !c.hasHooks(p) {
-		return nil, nil
+	if err := c.versioned(ctx, p); err != nil || !c.hasHooks(p) {
+		return nil, err
 	}
 	r := c.resource(p)
 	what := "the webhooks of " + r.title
@@ -142,6 +151,9 @@ func hookBody(s bitbucket.HookSpec) ([]byte, error) {
 
 // writeHook sends a change of the webhooks of a place.
 func (c *Client) writeHook(ctx context.Context, p bitbucket.Place, method, id string, s *bitbucket.HookSpec) (*bitbucket.Response, error) {
+	if err := c.versioned(ctx, p); err != nil {
+		return nil, err
+	}
 	r := c.resource(p)
 	switch {
 	case !c.hasHooks(p):

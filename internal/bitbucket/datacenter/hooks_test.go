@@ -54,10 +54,7 @@ func TestHooks(t *testing.T) {
 				}
 				s.Handler().ServeHTTP(w, r)
 			}))
-			if _, err := c.Instance(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			got, err := walk(t, c)
+			got, err := walk(t, openBox(t, s.Handler()))
 			if err != nil {
 				t.Fatal(err)
 			}
