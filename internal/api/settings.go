@@ -163,6 +163,10 @@ func originOf(name string) func(string) error {
 			return fault.New(fault.Usage, "the proxy's URL holds a user name or password, which would be stored readable").
 				With("use a proxy that needs none, or set HTTPS_PROXY for the process")
 		}
+		// The address of a Data Center may be that of any page there; what follows its path is not stored.
+		if (u.RawQuery != "" || u.Fragment != "") && name != "url" {
+			return fault.New(fault.Usage, "%s holds a query or fragment: %s", name, bitbucket.MaskURL(v)).With("give only https://host/path")
+		}
 		return nil
 	}
 }

@@ -242,8 +242,9 @@ func (c *Client) explain(cred Credential, method, target string, a answer) error
 		}
 		return c.explainTransport(method, target, a)
 	}
-	cause := &Answer{Status: a.status, Text: c.pool.redact(a.text())}
-	cause.Required, cause.Granted = scopeDetail(a.body)
+	clean := c.pool.cleaner(a)
+	cause := &Answer{Status: a.status, Text: a.text(clean)}
+	cause.Required, cause.Granted = scopeDetail(a.body, clean)
 	at := where(method, target)
 	switch {
 	case a.html:
@@ -282,13 +283,14 @@ func (c *Client) explainTransport(method, target string, a answer) error {
 		host = u.Host
 	}
 	err := a.err
-	reason := failure{text: c.pool.redact(oneLine(err.Error())), err: err}
+	clean := c.pool.cleaner(a)
+	reason := failure{text: clean(err.Error()), err: err}
 	fail := func(format string, args ...any) *fault.Error {
 		return fault.Wrap(reason, fault.Unavailable, format, args...)
 	}
 	switch {
 	case errors.Is(err, errHTML):
-		return fault.New(fault.Unavailable, "%s was answered by %s with a web page%s instead of JSON", at, host, title(a.body)).
+		return fault.New(fault.Unavailable, "%s was answered by %s with a web page%s instead of JSON", at, host, title(a.body, clean)).
 			With("a proxy or login page answers in its place: check the URL of the connection and the proxy settings")
 	case errors.Is(err, errNotJSON):
 		return fail("%s was answered by %s with %d bytes that are not complete JSON", at, host, len(a.body)).
@@ -360,14 +362,14 @@ func captcha(a answer) bool {
 		strings.Contains(a.header.Get("X-Authentication-Denied-Reason"), "CAPTCHA")
 }
 
-// text returns what an error body says, in one line: JSON errors of Cloud by message and detail (FACTS 85), those of
-// Data Center by the messages of their list (FACTS 139), the rest as text (FACTS 86).
-func (a answer) text() string {
+// text returns what an error body says, cleaned and in one line: JSON errors of Cloud by message and detail (FACTS 85),
+// those of Data Center by the messages of their list (FACTS 139), the rest as text (FACTS 86).
+func (a answer) text(clean func(string) string) string {
 	if a.html {
-		return "web page" + title(a.body)
+		return "web page" + title(a.body, clean)
 	}
 	if !a.body.IsObject() {
-		return oneLine(strings.ToValidUTF8(string(a.body), "\uFFFD"))
+		return clean(strings.ToValidUTF8(string(a.body), "\uFFFD"))
 	}
 	var messages []string
 	a.body.Get("errors").Elements(func(e JSON) {
@@ -376,7 +378,7 @@ func (a answer) text() string {
 		}
 	})
 	if len(messages) > 0 {
-		return oneLine(strings.Join(messages, " "))
+		return clean(strings.Join(messages, " "))
 	}
 	message := ""
 	for _, path := range [][]string{{"error", "message"}, {"error_description"}, {"error"}, {"message"}} {
@@ -388,15 +390,15 @@ func (a answer) text() string {
 	if detail, ok := a.body.Get("error", "detail").Text(); ok && detail != message {
 		message += " " + detail
 	}
-	return oneLine(message)
+	return clean(message)
 }
 
 // scopeDetail reads error.detail.required and .granted, where detail is an object (FACTS 35).
-func scopeDetail(body JSON) (required, granted []string) {
+func scopeDetail(body JSON, clean func(string) string) (required, granted []string) {
 	list := func(j JSON) (out []string) {
 		j.Elements(func(v JSON) {
 			if s, ok := v.Text(); ok {
-				out = append(out, oneLine(s))
+				out = append(out, clean(s))
 			}
 		})
 		return out
@@ -405,7 +407,7 @@ func scopeDetail(body JSON) (required, granted []string) {
 	return list(detail.Get("required")), list(detail.Get("granted"))
 }
 
-func title(body []byte) string {
+func title(body []byte, clean func(string) string) string {
 	low := bytes.ToLower(body[:min(len(body), 64<<10)])
 	i := bytes.Index(low, []byte("<title>"))
 	if i < 0 || len(low) != min(len(body), 64<<10) {
@@ -415,7 +417,7 @@ func title(body []byte) string {
 	if j < 0 {
 		return ""
 	}
-	return fmt.Sprintf(" (%q)", oneLine(string(body[i+len("<title>"):i+j])))
+	return fmt.Sprintf(" (%q)", clean(string(body[i+len("<title>"):i+j])))
 }
 
 // oneLine makes foreign text fit for a message: one line, printable, at most 200 characters.
@@ -425,38 +427,6 @@ func oneLine(s string) string {
 		return string(r[:200]) + "…"
 	}
 	return s
-}
-
-// redact removes our own secrets from foreign text, should a server echo them.
-func (p *pool) redact(s string) string {
-	for _, secret := range p.secrets() {
-		if len(secret) >= 4 {
-			s = strings.ReplaceAll(s, secret, hidden)
-		}
-	}
-	return s
-}
-
-func (p *pool) secrets() []string {
-	p.mu.Lock()
-	var all []*principal
-	for _, pr := range p.order {
-		all = append(append(all, pr), pr.spare...)
-	}
-	p.mu.Unlock()
-	var out []string
-	for _, pr := range all {
-		p.mu.Lock()
-		cred, tokens := pr.cred, pr.tokens
-		p.mu.Unlock()
-		out = append(out, cred.Secret.Reveal())
-		if tokens != nil {
-			tokens.mu.Lock()
-			out = append(out, tokens.current.value)
-			tokens.mu.Unlock()
-		}
-	}
-	return out
 }
 
 func missing(required, granted []string) []string {

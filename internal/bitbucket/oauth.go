@@ -205,9 +205,10 @@ func (t *tokens) explain(target string, a answer) error {
 	if a.err != nil || a.status >= 500 {
 		return t.client.explain(t.cred, http.MethodPost, target, a)
 	}
-	text := t.client.pool.redact(a.text())
+	clean := t.client.pool.cleaner(a)
+	text := a.text(clean)
 	if s, ok := a.body.Get("error_description").Text(); ok {
-		text = t.client.pool.redact(oneLine(s))
+		text = clean(s)
 	}
 	cause := &Answer{Status: a.status, Text: text}
 	switch {

@@ -116,7 +116,7 @@ func (o Origin) Inside(link string) (string, error) {
 
 func (o Origin) refuse(link string) error {
 	return fault.New(fault.Unavailable, "%s points to %s, which is outside the configured %s; no credential is sent there",
-		o.Host(), MaskURL(link), o.String()).
+		o.Host(), maskLink(link), o.String()).
 		With("if that is the right address, configure it (--api-url, for a Data Center --url); otherwise a proxy rewrites links")
 }
 
@@ -134,6 +134,16 @@ func loopback(host string) bool {
 	}
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
+}
+
+// maskLink is MaskURL for a link that a server gave: nothing in it is ours, so what looks like a key in its path is
+// masked too.
+func maskLink(link string) string {
+	link = MaskURL(link)
+	if masked := MaskHookURL(link); masked != hidden {
+		return masked
+	}
+	return link
 }
 
 // MaskURL returns a URL for messages: scheme, host and path, with user name, query and fragment gone.

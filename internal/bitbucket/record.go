@@ -19,8 +19,17 @@ func (r *Record) Oddly(name, what string) { r.odd = append(r.odd, name+" is "+wh
 // Odd returns what was noted, in order.
 func (r *Record) Odd() []string { return r.odd }
 
-// Text sets a string and returns it; an empty one counts as absent.
-func (r *Record) Text(name string, v JSON) string {
+// Text sets a string and returns it as it was set; an empty one counts as absent. Whatever people write may hold an
+// address with a password or token in it, so those are masked.
+func (r *Record) Text(name string, v JSON) string { return r.text(name, v, MaskSecrets) }
+
+// HookURL sets the address that a webhook sends to, masked as MaskHookURL says, and returns it so.
+func (r *Record) HookURL(name string, v JSON) string { return r.text(name, v, MaskHookURL) }
+
+// HookWords sets what people wrote about a webhook, masked as MaskHookWords says, and returns it so.
+func (r *Record) HookWords(name string, v JSON) string { return r.text(name, v, MaskHookWords) }
+
+func (r *Record) text(name string, v JSON, mask func(string) string) string {
 	switch {
 	case v.Missing():
 		return ""
@@ -37,18 +46,13 @@ func (r *Record) Text(name string, v JSON) string {
 		r.Props[name] = nil
 		return ""
 	}
+	s = mask(s)
 	r.Props[name] = s
 	return s
 }
 
 // Link sets the address of a page for people, without secrets that it may carry.
-func (r *Record) Link(name string, v JSON) {
-	if s := r.Text(name, v); s != "" {
-		if masked := MaskSecrets(s); masked != s {
-			r.Props[name] = masked
-		}
-	}
-}
+func (r *Record) Link(name string, v JSON) { r.Text(name, v) }
 
 // Flag sets a boolean.
 func (r *Record) Flag(name string, v JSON) {
@@ -139,10 +143,10 @@ func Inner(object JSON, path ...string) JSON {
 // in the raw object.
 const descriptionLength = 80
 
-// Description sets the beginning of a long text.
+// Description sets the beginning of a long text. It is masked before it is cut: half a password is no address any more.
 func (r *Record) Description(name string, v JSON) {
 	if text := r.Text(name, v); text != "" {
-		r.Props[name] = MaskSecrets(shorten(text, descriptionLength))
+		r.Props[name] = shorten(text, descriptionLength)
 	}
 }
 

@@ -37,7 +37,7 @@ func suspicious(b []byte) bool {
 			}
 			continue
 		}
-		if marked && tellsSecret(text) {
+		if marked && tellsSecretQuoted(text) {
 			return true
 		}
 	}
@@ -71,6 +71,9 @@ func passMarked(b []byte, i int) (end int, marked, ok bool) {
 		}
 		if b[i] == '"' {
 			return i + 1, marks&high != 0, true
+		}
+		if bytes.HasPrefix(b[i:], escapedASCII) {
+			marks = high // it may be any of them
 		}
 		i += 2
 	}
@@ -109,7 +112,7 @@ func scrubValue(out JSON, j JSON) JSON {
 			out = scrubValue(out, value)
 		})
 		return append(out, ']')
-	case len(j) > 2 && j[0] == '"' && tellsSecret(j[1:len(j)-1]):
+	case len(j) > 2 && j[0] == '"' && tellsSecretQuoted(j[1:len(j)-1]):
 		text, _ := j.Text()
 		return appendString(out, maskSecrets([]byte(text)))
 	default:
@@ -165,6 +168,21 @@ func hasWord(b []byte, word string) bool {
 		}
 	}
 	return true
+}
+
+// escapedASCII begins the escape of a character that needs none. Some writers of JSON escape what means something in
+// HTML (& as \u0026, = as \u003d), which hides an address from whoever looks for those characters.
+var escapedASCII = []byte(`\u00`)
+
+// tellsSecretQuoted is tellsSecret for what stands between the quotes of a JSON string.
+func tellsSecretQuoted(inner []byte) bool {
+	if bytes.Contains(inner, escapedASCII) {
+		quoted := append(append(JSON{'"'}, inner...), '"')
+		if text, ok := quoted.Text(); ok {
+			return tellsSecret([]byte(text))
+		}
+	}
+	return tellsSecret(inner)
 }
 
 // tellsSecret reports whether a text may hold a URL with user information or with a telling query value.

@@ -2,7 +2,6 @@ package cloud
 
 import (
 	"cmp"
-	"strings"
 
 	"github.com/windlass-hq/windlass/internal/bitbucket"
 	"github.com/windlass-hq/windlass/internal/graph"
@@ -17,16 +16,8 @@ func convertHook(j bitbucket.JSON, p place, _ *parties) (graph.Object, *bitbucke
 		return graph.Object{}, r, false
 	}
 	r.Props["id"] = id
-	name := r.Text("name", j.Get("description"))
-	if name != "" {
-		name = maskWords(name)
-		r.Props["name"] = name
-	}
-	address := r.Text("url", j.Get("url"))
-	if address != "" {
-		address = bitbucket.MaskHookURL(address)
-		r.Props["url"] = address
-	}
+	name := r.HookWords("name", j.Get("description"))
+	address := r.HookURL("url", j.Get("url"))
 	setTexts(r, "events", j.Get("events"))
 	r.Flag("active", j.Get("active"))
 	r.Flag("secretSet", j.Get("secret_set"))
@@ -36,15 +27,4 @@ func convertHook(j bitbucket.JSON, p place, _ *parties) (graph.Object, *bitbucke
 	r.Time("createdOn", j.Get("created_at"))
 	key := p.Key + ":hook:" + id
 	return p.object(graph.TypeWebhook, key, cmp.Or(name, address, id), graph.Has, r, without(j, "url", "description", "secret")), r, true
-}
-
-// maskWords masks the addresses in a text.
-func maskWords(text string) string {
-	words := strings.Fields(text)
-	for i, w := range words {
-		if strings.Contains(w, "://") {
-			words[i] = bitbucket.MaskHookURL(w)
-		}
-	}
-	return strings.Join(words, " ")
 }
