@@ -64,6 +64,9 @@ func TestRequestsConformToTheVendorsDocument(t *testing.T) {
 		if err != nil || presence != bitbucket.Present && e.Type != graph.TypeUser { // a user met elsewhere is no member
 			t.Errorf("%s: %q, %v", key, presence, err)
 		}
+		if _, err := c.Fetch(ctx, ref); err != nil && e.Type != graph.TypeUser {
+			t.Errorf("%s: %v", key, err)
+		}
 		if e.Type == graph.TypeRepo {
 			ignore := func(bitbucket.Page) error { return nil }
 			if err := c.PullRequestsSince(ctx, bitbucket.RepoRef{Key: key, WorkspaceSlug: "acme"}, time.Unix(1_700_000_000, 0), ignore); err != nil {
@@ -71,8 +74,17 @@ func TestRequestsConformToTheVendorsDocument(t *testing.T) {
 			}
 		}
 	}
-	settle(t, c, "acme")
-	if len(asked) != 5 || checked[http.MethodGet] < 120 {
+	for key, o := range settle(t, c, "acme").objects {
+		e := o.Entity
+		if asked[e.Type] || e.Type == graph.TypePermission || e.Type == graph.TypeGroup || e.Type == graph.TypeKey {
+			continue // nothing reads one of these by itself
+		}
+		asked[e.Type] = true
+		if _, err := c.Fetch(ctx, bitbucket.Ref{Type: e.Type, Key: key, Workspace: "acme"}); err != nil {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+	if len(asked) != 9 || checked[http.MethodGet] < 120 {
 		t.Errorf("%d requests were checked, of %v", checked[http.MethodGet], asked)
 	}
 }

@@ -58,13 +58,23 @@ func (c *Client) Members(ctx context.Context, ws Workspace, yield func(bitbucket
 
 // Repositories lists the repositories of a workspace. A project that Projects of this client did not list is met.
 func (c *Client) Repositories(ctx context.Context, ws Workspace, yield func(bitbucket.Page) error) error {
+	return c.RepositoriesSince(ctx, ws, time.Time{}, yield)
+}
+
+// RepositoriesSince lists like Repositories, but only what was updated since the given time (FACTS 63); a zero time
+// lists all.
+func (c *Client) RepositoriesSince(ctx context.Context, ws Workspace, since time.Time, yield func(bitbucket.Page) error) error {
 	if ws.UUID == "" && ws.Slug == "" {
 		// An empty workspace would ask the removed global list, which answers 410 (FACTS 81).
 		return fault.New(fault.Invalid, "no workspace is named").With("give one with --workspace")
 	}
 	what := "the repositories of " + ws.Slug
+	path := "/repositories/" + segment(ws.UUID, ws.Slug)
+	if !since.IsZero() {
+		path += "?q=" + url.QueryEscape("updated_on>="+since.UTC().Format(time.RFC3339Nano))
+	}
 	return c.list(ctx, listing{
-		what: what, path: "/repositories/" + segment(ws.UUID, ws.Slug), pagelen: pagelen, workspace: ws.UUID, whole: true,
+		what: what, path: path, pagelen: pagelen, workspace: ws.UUID, whole: true,
 		convert: func(values []bitbucket.JSON, out *bitbucket.Page) {
 			met := map[string]bool{}
 			for i, v := range values {

@@ -21,8 +21,8 @@ type single struct {
 
 // Fetch reads one object with one request, as its listing would bring it: with its relationships and everybody whom it
 // mentions. Types are workspace, project, repository, pull request, user (as member of a workspace), branch restriction,
-// webhook, environment and branch. A Ref without workspace, or with a slug that this client has not met, costs a
-// request more where the object says nothing of its workspace itself.
+// webhook, environment and branch. A workspace that this client has not met costs a request more, once, where the
+// object does not name its workspace itself; repositories and pull requests are found without.
 //
 // Where it is gone, hidden, or another one stands under its address, the error is a fault.NotFound (Exists tells which);
 // where no credential has what reading it takes, a fault.Denied that names the right.
@@ -59,7 +59,10 @@ func (c *Client) Fetch(ctx context.Context, ref bitbucket.Ref) (bitbucket.Page, 
 // is asked once.
 func (c *Client) located(ctx context.Context, ref bitbucket.Ref) (Workspace, error) {
 	id := normal(ref.Workspace)
-	if ref.Workspace == "" {
+	switch {
+	case ref.Workspace == "" && ref.Type == graph.TypePullRequest:
+		return Workspace{}, nil // its repository is found without (FACTS 6); only whose account it is stays unknown
+	case ref.Workspace == "":
 		return Workspace{}, fault.New(fault.Internal, "%s %q was asked without saying in which workspace it is", ref.Type, ref.Key)
 	}
 	c.mu.Lock()

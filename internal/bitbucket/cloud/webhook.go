@@ -95,7 +95,7 @@ func shapeOf(key string) (shape, bool) {
 // delivery is the body of one webhook delivery while it is read.
 type delivery struct {
 	key    string
-	body   bitbucket.JSON
+	parts  map[string]bitbucket.JSON // members of the body; of one that repeats the last
 	people *bitbucket.People
 	out    bitbucket.Event
 }
@@ -111,15 +111,17 @@ func Decode(key string, body []byte) (bitbucket.Event, error) {
 		return bitbucket.Event{}, fault.New(fault.Invalid, "Bitbucket Cloud has no event %q", printable(key)).
 			With("check where the delivery comes from; if Bitbucket has a new event, update Windlass")
 	}
-	d := &delivery{key: key, body: body, people: newPeople(), out: bitbucket.Event{Key: key}}
-	if !d.body.IsObject() || !d.body.Valid() {
+	d := &delivery{key: key, parts: map[string]bitbucket.JSON{}, people: newPeople(), out: bitbucket.Event{Key: key}}
+	whole := bitbucket.JSON(body)
+	if !whole.IsObject() || !whole.Valid() {
 		return bitbucket.Event{}, d.unfit("it is no JSON object")
 	}
-	if whose := foreign(d.body); whose != "" {
+	whole.Each(func(name []byte, v bitbucket.JSON) { d.parts[string(name)] = v })
+	if whose := d.foreign(); whose != "" {
 		return bitbucket.Event{}, d.unfit("it is that of %s", whose)
 	}
 	for _, part := range s.parts {
-		switch v := d.body.Get(part); {
+		switch v := d.part(part); {
 		case v.Missing():
 			return bitbucket.Event{}, d.unfit("it has no %s", part)
 		case part == "resourceSpans" && !v.IsArray(), part != "resourceSpans" && !v.IsObject():
@@ -127,31 +129,36 @@ func Decode(key string, body []byte) (bitbucket.Event, error) {
 		}
 	}
 	for _, mark := range marks() {
-		if !slices.Contains(s.parts, mark) && !d.body.Get(mark).Missing() {
+		if !slices.Contains(s.parts, mark) && !d.part(mark).Missing() {
 			return bitbucket.Event{}, d.unfit("it has a %s, as other events have", mark)
 		}
 	}
 	if err := s.read(d); err != nil {
 		return bitbucket.Event{}, err
 	}
-	if who := d.people.Meet(d.body.Get("actor")); who != nil { // null and "former users" without identity are nobody
+	if who := d.people.Meet(d.part("actor")); who != nil { // null and "former users" without identity are nobody
 		d.out.Actor = who.Key
 	}
 	d.out.Page.Met = append(d.out.Page.Met, d.people.Take()...)
 	return d.out, nil
 }
 
+// part returns a member of the body.
+func (d *delivery) part(name string) bitbucket.JSON { return d.parts[name] }
+
 // foreign says whose body it is that has come to the Cloud's receiver; empty where nothing speaks against the Cloud.
-func foreign(body bitbucket.JSON) string {
+func (d *delivery) foreign() string {
 	const addon = "the third-party add-on Post Webhooks for Bitbucket Data Center"
-	switch {
-	case !body.Get("eventKey").Missing(), !body.Get("pullRequest").Missing(), !body.Get("test").Missing():
-		return "a Bitbucket Data Center"
-	case !body.Get("pullrequest", "fromRef").Missing():
+	for _, name := range []string{"eventKey", "pullRequest", "test"} {
+		if !d.part(name).Missing() {
+			return "a Bitbucket Data Center"
+		}
+	}
+	if !d.part("pullrequest").Get("fromRef").Missing() {
 		return addon
 	}
-	for _, part := range []string{"ownerName", "fullName", "scmId"} {
-		if !body.Get("repository", part).Missing() {
+	for _, name := range []string{"ownerName", "fullName", "scmId"} {
+		if !d.part("repository").Get(name).Missing() {
 			return addon
 		}
 	}

@@ -13,10 +13,10 @@ import (
 
 // status reads a build status.
 func (d *delivery) status() error {
-	if err := d.about(d.body.Get("repository")); err != nil {
+	if err := d.about(d.part("repository")); err != nil {
 		return err
 	}
-	s := d.body.Get("commit_status")
+	s := d.part("commit_status")
 	d.out.Ignore = "build statuses are not kept yet"
 	for name, path := range map[string][]string{"statusKey": {"key"}, "statusName": {"name"}, "statusState": {"state"}, "ref": {"refname"}} {
 		d.extra(name, text(s, path...))
@@ -38,25 +38,25 @@ func (d *delivery) status() error {
 
 // commitComment reads a comment on a commit.
 func (d *delivery) commitComment() error {
-	if err := d.about(d.body.Get("repository")); err != nil {
+	if err := d.about(d.part("repository")); err != nil {
 		return err
 	}
 	d.out.Ignore = "comments on commits are not kept"
-	d.comment(d.body.Get("comment"))
-	if hash := text(d.body, "commit", "hash"); isHash(hash) {
+	d.comment(d.part("comment"))
+	if hash := text(d.part("commit"), "hash"); isHash(hash) {
 		d.extra("commit", hash)
 	}
-	d.happened(d.body.Get("comment", "created_on"))
+	d.happened(d.part("comment").Get("created_on"))
 	return nil
 }
 
 // issue reads an event of the issue tracker, which is gone since August 2026 (FACTS 83).
 func (d *delivery) issue() error {
-	if err := d.about(d.body.Get("repository")); err != nil {
+	if err := d.about(d.part("repository")); err != nil {
 		return err
 	}
 	d.out.Ignore = "Bitbucket has no issue tracker any more"
-	d.happened(d.body.Get("issue", "updated_on"), d.body.Get("issue", "created_on"))
+	d.happened(d.part("issue").Get("updated_on"), d.part("issue").Get("created_on"))
 	return nil
 }
 
@@ -65,8 +65,8 @@ func (d *delivery) issue() error {
 // guaranteed.
 func (d *delivery) span() error {
 	d.out.Ignore = "runs of pipelines are not kept yet"
-	if d.body.Get("repository").IsObject() {
-		if err := d.about(d.body.Get("repository")); err != nil {
+	if d.part("repository").IsObject() {
+		if err := d.about(d.part("repository")); err != nil {
 			return err
 		}
 	}
@@ -83,7 +83,7 @@ func (d *delivery) span() error {
 	}
 	var ended int64
 	var names []string
-	d.body.Get("resourceSpans").Elements(func(resource bitbucket.JSON) {
+	d.part("resourceSpans").Elements(func(resource bitbucket.JSON) {
 		attributes(resource.Get("resource"))
 		resource.Get("scopeSpans").Elements(func(scope bitbucket.JSON) {
 			scope.Get("spans").Elements(func(s bitbucket.JSON) {

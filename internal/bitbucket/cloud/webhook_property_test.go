@@ -246,11 +246,58 @@ func TestFetchOfWhatIsNotThere(t *testing.T) {
 	for name, ref := range map[string]bitbucket.Ref{
 		"permission":        {Type: graph.TypePermission, Key: repo + ":perm:x", Workspace: l.ws.UUID},
 		"no number":         {Type: graph.TypePullRequest, Key: repo + ":pr:x", Workspace: l.ws.UUID},
-		"without workspace": {Type: graph.TypePullRequest, Key: repo + ":pr:1"},
+		"without workspace": {Type: graph.TypeWebhook, Key: repo + ":hook:1"},
 		"hook of nothing":   {Type: graph.TypeWebhook, Key: "x:y:hook:1", Workspace: l.ws.UUID},
 	} {
 		if _, err := l.c.Fetch(t.Context(), ref); !fault.Is(err, fault.Internal) {
 			t.Errorf("%s: %v, want it refused", name, err)
 		}
 	}
+}
+
+// TestWhatADeliveryWantsCanBeFetched reads what deliveries want to be read, as they name it.
+func TestWhatADeliveryWantsCanBeFetched(t *testing.T) {
+	l := liveADay(t, 9)
+	send := func(key string, parts map[string]any) {
+		t.Helper()
+		body, err := json.Marshal(parts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ev, err := cloud.Decode(key, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(ev.Fetch) == 0 {
+			t.Errorf("%s wants nothing", key)
+		}
+		for _, ref := range ev.Fetch {
+			page, err := l.c.Fetch(t.Context(), ref)
+			if err != nil {
+				t.Fatalf("%s: %+v: %v", key, ref, err)
+			}
+			if diff := cmp.Diff(plain(l.objects[ref.Key]).Entity.Properties, plain(page.Objects[0]).Entity.Properties); diff != "" && ref.Workspace != "" {
+				t.Errorf("%s (-listing +fetch):\n%s", key, diff)
+			}
+		}
+	}
+	for _, key := range l.of(graph.TypeRepo) {
+		whole := l.o.get("/repositories/acme/" + l.objects[key].Entity.Properties["slug"].(string))
+		short := map[string]any{"uuid": whole["uuid"], "full_name": whole["full_name"]}
+		send("repo:created", map[string]any{"repository": whole})
+		send("repo:updated", map[string]any{"repository": short, "changes": map[string]any{}})
+		send("repo:fork", map[string]any{"repository": short, "fork": whole})
+		delete(short, "full_name")
+		send("repo:deleted", map[string]any{"repository": short})
+	}
+	for _, key := range l.of(graph.TypeProject) {
+		whole := l.o.get("/workspaces/acme/projects/" + l.objects[key].Entity.Properties["key"].(string))
+		send("project:updated", map[string]any{"project": whole, "workspace": map[string]any{"slug": "acme"}})
+	}
+	pr := l.objects[l.of(graph.TypePullRequest)[0]].Entity
+	repo := l.o.get("/repositories/acme/" + l.objects[pr.Home].Entity.Properties["slug"].(string))
+	send("pullrequest:fulfilled", map[string]any{
+		"repository":  map[string]any{"uuid": repo["uuid"], "name": repo["name"]},
+		"pullrequest": map[string]any{"id": pr.Properties["id"], "state": "MERGED"},
+	})
 }

@@ -12,9 +12,9 @@ import (
 // approvals and the end of a pull request, is read from Bitbucket too (HARD-PARTS B), and so is one that came with
 // parts missing.
 func (d *delivery) pullRequest() error {
-	pr := d.body.Get("pullrequest")
+	pr := d.part("pullrequest")
 	target := bitbucket.Inner(pr, "destination", "repository")
-	repo := d.body.Get("repository")
+	repo := d.part("repository")
 	if repo.Missing() || repo.Null() {
 		repo = target
 	}
@@ -43,11 +43,11 @@ func (d *delivery) pullRequest() error {
 		})
 	}
 
-	judgement := d.body.Get("approval")
+	judgement := d.part("approval")
 	if judgement.Missing() {
-		judgement = d.body.Get("changes_request")
+		judgement = d.part("changes_request")
 	}
-	comment := d.body.Get("comment")
+	comment := d.part("comment")
 	if who := d.people.Meet(judgement.Get("user")); who != nil {
 		d.extra("judge", who.Key)
 	}

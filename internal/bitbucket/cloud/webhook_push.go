@@ -8,10 +8,10 @@ import (
 // push reads which branches and tags moved (FACTS 95). A change that cannot be read must not look like a deletion or a
 // creation: instead of it the branches of the repository are listed again.
 func (d *delivery) push() error {
-	if err := d.about(d.body.Get("repository")); err != nil {
+	if err := d.about(d.part("repository")); err != nil {
 		return err
 	}
-	changes, unreadable := d.body.Get("push", "changes"), ""
+	changes, unreadable := d.part("push").Get("changes"), ""
 	if !changes.IsArray() {
 		return d.unfit("its push has no list of changes")
 	}

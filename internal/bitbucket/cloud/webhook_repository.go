@@ -12,16 +12,16 @@ import (
 // repositoryChanged reads that a repository came, went or changed. The body has only its short form (FACTS 96), and
 // that it is gone must not be believed of a webhook alone, so it is read from Bitbucket.
 func (d *delivery) repositoryChanged() error {
-	if err := d.about(d.body.Get("repository")); err != nil {
+	if err := d.about(d.part("repository")); err != nil {
 		return err
 	}
 	d.out.Fetch = append(d.out.Fetch, refOf(d.out.Repo))
-	changes := d.body.Get("changes")
+	changes := d.part("changes")
 	d.changed(changes)
 	d.extra("previousFullName", text(changes, "full_name", "old"))
 	d.happened(changes.Get("updated_on", "new"))
 	if d.key == eventRepoCreated {
-		d.happened(d.body.Get("repository", "created_on"))
+		d.happened(d.part("repository").Get("created_on"))
 	}
 	return nil
 }
@@ -43,7 +43,7 @@ func (d *delivery) transferred() error {
 		return err
 	}
 	for _, name := range []string{"previous_workspace", "previous_owner"} {
-		if id, ok := readUUID(d.body.Get(name, "uuid")); ok {
+		if id, ok := readUUID(d.part(name).Get("uuid")); ok {
 			d.extra("previousAccount", thingKey(id))
 			return nil
 		}
@@ -54,15 +54,15 @@ func (d *delivery) transferred() error {
 // forked reads that there is a new repository. Where it lies in the workspace that the event is about it is read; a
 // fork elsewhere is nobody's concern here.
 func (d *delivery) forked() error {
-	if err := d.about(d.body.Get("repository")); err != nil {
+	if err := d.about(d.part("repository")); err != nil {
 		return err
 	}
-	fork, ok := readRepoRef(d.body.Get("fork"))
+	fork, ok := readRepoRef(d.part("fork"))
 	if !ok {
 		return d.unfit("its fork has no UUID")
 	}
 	d.extra("fork", fork.Key)
-	d.happened(d.body.Get("fork", "created_on"))
+	d.happened(d.part("fork").Get("created_on"))
 	here := fork.WorkspaceSlug == d.out.Repo.WorkspaceSlug
 	if fork.WorkspaceUUID != "" && d.out.Repo.WorkspaceUUID != "" {
 		here = fork.WorkspaceUUID == d.out.Repo.WorkspaceUUID
@@ -77,14 +77,14 @@ func (d *delivery) forked() error {
 
 // project reads that a project changed.
 func (d *delivery) project() error {
-	j := d.body.Get("project")
+	j := d.part("project")
 	id, ok := readUUID(j.Get("uuid"))
 	if !ok {
 		return d.unfit("its project has no UUID")
 	}
 	ref := bitbucket.Ref{Type: graph.TypeProject, Key: thingKey(id), Project: text(j, "key"), Name: text(j, "name")}
 	d.out.Project = ref.Key
-	for _, owner := range []bitbucket.JSON{j.Get("workspace"), d.body.Get("workspace"), j.Get("owner")} {
+	for _, owner := range []bitbucket.JSON{j.Get("workspace"), d.part("workspace"), j.Get("owner")} {
 		if id, ok := readUUID(bitbucket.Inner(owner, "uuid")); ok && text(owner, "type") != "user" {
 			d.out.Account, ref.Workspace = thingKey(id), id
 			break
@@ -92,7 +92,7 @@ func (d *delivery) project() error {
 		ref.Workspace = cmp.Or(ref.Workspace, text(owner, "slug"))
 	}
 	d.out.Fetch = append(d.out.Fetch, ref)
-	changes := d.body.Get("changes")
+	changes := d.part("changes")
 	d.changed(changes)
 	d.extra("previousKey", text(changes, "key", "old"))
 	d.happened(changes.Get("updated_on", "new"), j.Get("updated_on"))
