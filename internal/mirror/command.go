@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -79,6 +80,15 @@ func (g *Git) Run(ctx context.Context, c Command) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	dir, err := g.scratch()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // it is as good as empty
+	home := filepath.Join(dir, "home")
+	if err := os.Mkdir(home, 0o500); err != nil {
+		return nil, fault.Wrap(err, fault.Internal, "git needs a home, and none can be made")
+	}
 	limits := c.Limits.or(g.limits)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -98,7 +108,7 @@ func (g *Git) Run(ctx context.Context, c Command) ([]byte, error) {
 		name, args = g.shell, confined(g.program, argv, limits)
 	}
 	cmd := exec.CommandContext(ctx, name, args...) //nolint:gosec // The program is git; names of others are no options.
-	cmd.Env, cmd.Dir = g.environment(protocols, settings, more...), g.home
+	cmd.Env, cmd.Dir = g.environment(dir, home, protocols, settings, more...), home
 	var collected bytes.Buffer
 	out := c.Stdout
 	if out == nil {

@@ -57,14 +57,14 @@ func harmless() []Setting {
 	}
 }
 
-// environment returns everything that git sees of the machine. Protocols are those that GIT_ALLOW_PROTOCOL names;
-// empty means none.
-func (g *Git) environment(protocols string, settings []Setting, more ...string) []string {
+// environment returns everything that git sees of the machine. Its home is an empty folder in dir, where it also puts
+// short-lived files. Protocols are those that GIT_ALLOW_PROTOCOL names; empty means none.
+func (g *Git) environment(dir, home, protocols string, settings []Setting, more ...string) []string {
 	env := []string{
 		"PATH=" + g.path,
-		"HOME=" + g.home,
-		"XDG_CONFIG_HOME=" + g.home,
-		"TMPDIR=" + g.dir,
+		"HOME=" + home,
+		"XDG_CONFIG_HOME=" + home,
+		"TMPDIR=" + dir,
 		"LC_ALL=C",
 		"TERM=dumb",
 		"GIT_CONFIG_NOSYSTEM=1",
@@ -83,7 +83,7 @@ func (g *Git) environment(protocols string, settings []Setting, more ...string) 
 		"GIT_SSH_COMMAND=false", // replaced where SSH is spoken; else core.sshCommand would count
 		"GIT_PAGER=cat",
 		"GIT_EDITOR=false",
-		"GIT_CEILING_DIRECTORIES=" + g.dir,
+		"GIT_CEILING_DIRECTORIES=" + dir,
 		"GIT_ADVICE=0",
 		"GCM_INTERACTIVE=never",
 	}

@@ -59,8 +59,8 @@ func (g *Git) OpenPath(ctx context.Context, folder string) (*Foreign, error) {
 		return nil, err
 	}
 	f := &Foreign{git: g, refs: t.list()}
-	if f.dir, err = os.MkdirTemp(g.dir, "f"); err != nil {
-		return nil, fault.Wrap(err, fault.Internal, "git has no room for short-lived files")
+	if f.dir, err = g.scratch(); err != nil {
+		return nil, err
 	}
 	if err := f.build(ctx, t, filepath.Join(real, filepath.FromSlash(t.path("objects"))), dirs, format); err != nil {
 		return nil, errors.Join(err, f.Close())

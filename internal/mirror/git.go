@@ -2,7 +2,6 @@ package mirror
 
 import (
 	"context"
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -62,13 +61,12 @@ type Git struct {
 	shell   string // absolute, or empty where there is none
 	path    string // PATH of what git starts
 	version string
-	dir     string // ours alone: home, and what calls leave for their duration
-	home    string // empty, and stays so
+	temp    string // absolute; where each call has a folder of its own
 	limits  Limits
 }
 
-// Open finds git and checks its version. Close removes what it keeps on disk. Without git, or with one that is too
-// old to be used safely, it is fault.Unavailable that says what to install.
+// Open finds git and checks its version. It keeps nothing open. Without git, or with one that is too old to be used
+// safely, it is fault.Unavailable that says what to install.
 func Open(ctx context.Context, o Options) (*Git, error) {
 	program := o.Program
 	if program == "" {
@@ -84,28 +82,26 @@ func Open(ctx context.Context, o Options) (*Git, error) {
 	}
 	g := &Git{program: found, limits: o.Limits.or(defaultLimits()), path: absolutePath(os.Getenv("PATH"))}
 	g.ssh, g.shell = lookUp("ssh"), lookUp("sh")
-	if g.dir, err = os.MkdirTemp(o.TempDir, "windlass-git-"); err != nil {
-		return nil, fault.Wrap(err, fault.Internal, "git needs a folder for short-lived files, and none can be made")
+	if g.temp = o.TempDir; g.temp == "" {
+		g.temp = os.TempDir()
 	}
-	if g.dir, err = filepath.Abs(g.dir); err == nil {
-		g.home = filepath.Join(g.dir, "home")
-		err = os.Mkdir(g.home, 0o500)
+	if g.temp, err = filepath.Abs(g.temp); err != nil {
+		return nil, fault.Wrap(err, fault.Internal, "git needs a folder for short-lived files")
 	}
-	if err == nil {
-		err = g.check(ctx)
-	}
-	if err != nil {
-		return nil, errors.Join(err, g.Close())
+	if err := g.check(ctx); err != nil {
+		return nil, err
 	}
 	return g, nil
 }
 
-// Close removes the folder of Open. Calls must have ended.
-func (g *Git) Close() error {
-	if err := os.RemoveAll(g.dir); err != nil {
-		return fault.Wrap(err, fault.Internal, "git's folder %s cannot be removed", g.dir)
+// scratch makes a folder that nobody else may enter. Whoever asks removes it. It is made anew for each call, because
+// machines empty their temporary folders while a server runs.
+func (g *Git) scratch() (string, error) {
+	dir, err := os.MkdirTemp(g.temp, "windlass-git-")
+	if err != nil {
+		return "", fault.Wrap(err, fault.Internal, "git needs a folder for short-lived files, and none can be made in %s", g.temp)
 	}
-	return nil
+	return dir, nil
 }
 
 // Version returns what git calls its version, such as 2.39.5.

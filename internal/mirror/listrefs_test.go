@@ -527,8 +527,8 @@ func newKey(t testing.TB) (private bitbucket.Secret, public string) {
 // TestKeysOfTheVendor compares what is built in with the fingerprints that the vendor published.
 func TestKeysOfTheVendor(t *testing.T) {
 	dump := t.TempDir()
-	program := pretend(t, "git version 2.39.5", `cp "$(echo "$GIT_SSH_COMMAND" | sed "s/.*UserKnownHostsFile=//; s/'.*//")" `+dump+`/known; exit 1`)
-	g := open(t, mirror.Options{Program: program})
+	program := pretend(t, "git version 2.39.5", `cp "$(echo "$GIT_SSH_COMMAND" | sed 's/.*UserKnownHostsFile="//; s/".*//; s/%%/%/g')" `+dump+`/known; exit 1`)
+	g := open(t, mirror.Options{Program: program, TempDir: t.TempDir()})
 	for host, name := range map[string]string{"bitbucket.org": "bitbucket.org", "altssh.bitbucket.org": "[altssh.bitbucket.org]:443"} {
 		port := 0
 		if strings.HasPrefix(host, "alt") {

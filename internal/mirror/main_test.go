@@ -15,15 +15,24 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// open returns the wrapped git of this machine.
+// open returns the wrapped git of this machine, which must leave nothing behind.
 func open(t testing.TB, o mirror.Options) *mirror.Git {
 	t.Helper()
+	if o.TempDir == "" {
+		var err error
+		if o.TempDir, err = os.MkdirTemp("", "a b%h'"); err != nil { // a short one: sockets have short names
+			t.Fatal(err)
+		}
+	}
 	g, err := mirror.Open(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := g.Close(); err != nil {
+		if left, err := os.ReadDir(o.TempDir); err != nil || len(left) > 0 {
+			t.Errorf("left behind: %v, %v", left, err)
+		}
+		if err := os.RemoveAll(o.TempDir); err != nil {
 			t.Error(err)
 		}
 	})

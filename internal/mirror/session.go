@@ -31,8 +31,8 @@ func (g *Git) open(r Remote) (*session, error) {
 		return nil, fault.New(fault.Internal, "a remote whose URL is none")
 	}
 	s := &session{name: r.url, host: u.Host, end: func() error { return nil }}
-	if s.dir, err = os.MkdirTemp(g.dir, "s"); err != nil {
-		return nil, fault.Wrap(err, fault.Internal, "git has no room for short-lived files")
+	if s.dir, err = g.scratch(); err != nil {
+		return nil, err
 	}
 	switch u.Scheme {
 	case "ssh":
@@ -53,7 +53,7 @@ func (g *Git) open(r Remote) (*session, error) {
 	return s, nil
 }
 
-// close removes what the call needed. What cannot be removed lies in a folder that Git.Close removes.
+// close removes what the call needed. What cannot be removed holds no secret.
 func (s *session) close() {
 	_ = s.end()
 	_ = os.RemoveAll(s.dir)

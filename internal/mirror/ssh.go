@@ -60,9 +60,9 @@ func (g *Git) openSSH(s *session, r Remote, u *url.URL) error {
 		return err
 	}
 	options := []string{
-		"BatchMode=yes", "StrictHostKeyChecking=yes", "UserKnownHostsFile=" + file, "GlobalKnownHostsFile=none",
+		"BatchMode=yes", "StrictHostKeyChecking=yes", "UserKnownHostsFile=" + sshPath(file), "GlobalKnownHostsFile=none",
 		"UpdateHostKeys=no", "VerifyHostKeyDNS=no", "CheckHostIP=no", "CanonicalizeHostname=no",
-		"IdentityAgent=" + socket, "IdentityFile=none", "PreferredAuthentications=publickey", "AddKeysToAgent=no",
+		"IdentityAgent=" + sshPath(socket), "IdentityFile=none", "PreferredAuthentications=publickey", "AddKeysToAgent=no",
 		"ForwardAgent=no", "ForwardX11=no", "ClearAllForwardings=yes", "PermitLocalCommand=no", "ProxyCommand=none",
 		"ProxyJump=none", "ControlMaster=no", "ControlPath=none", "RequestTTY=no", "EscapeChar=none",
 		"ConnectTimeout=15", "ServerAliveInterval=15", "ServerAliveCountMax=2", "LogLevel=ERROR",
@@ -77,6 +77,9 @@ func (g *Git) openSSH(s *session, r Remote, u *url.URL) error {
 
 // quote writes a word for the shell that git starts ssh with.
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// sshPath writes a path for ssh, which divides at spaces and fills in what stands behind a percent sign.
+func sshPath(path string) string { return `"` + strings.ReplaceAll(path, "%", "%%") + `"` }
 
 // knownHosts writes the keys that a host may show.
 func knownHosts(u *url.URL, given []string) (string, error) {
