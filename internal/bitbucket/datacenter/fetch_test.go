@@ -91,11 +91,15 @@ func refOf(o graph.Object, all map[string]graph.Object) bitbucket.Ref {
 // TestAFetchIsAsItsListing reads every object of sandboxes by itself and through its listing: both must be the same,
 // relationships and all.
 func TestAFetchIsAsItsListing(t *testing.T) {
+	asked := map[string]bool{}
 	for _, version := range []string{"7.6", "9.4", "10.0"} {
 		s := box(t, sandbox.Options{Repositories: 8, PullRequests: 40, Users: 12, Seed: 3, DCVersion: version, DCISODates: version == "10.0"})
 		c := openBox(t, s.Handler(), with(adminPassword))
 		all, _ := objectsOf(t, c)
-		fresh := openBox(t, s.Handler(), with(adminPassword))
+		fresh := openBox(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked[r.Method+" "+strings.TrimPrefix(r.URL.RequestURI(), "/dc/rest")] = true
+			s.Handler().ServeHTTP(w, r)
+		}), with(adminPassword))
 		if _, err := fresh.Instance(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -129,6 +133,7 @@ func TestAFetchIsAsItsListing(t *testing.T) {
 			}
 		}
 	}
+	documented(t, slices.Sorted(maps.Keys(asked)))
 }
 
 // TestAnEventIsAsItsListing puts pull requests of sandboxes as REST shows them into deliveries of any key: what becomes
