@@ -44,7 +44,7 @@ func convertKey(j bitbucket.JSON, p place, _ *parties) (graph.Object, *bitbucket
 // publicKey returns the algorithm and the fingerprint of a public key of SSH, as ssh-keygen prints it. The key says
 // itself what its algorithm is: it begins with the name and its length.
 func publicKey(text string) (algorithm, fingerprint string, ok bool) {
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		blob, err := base64.StdEncoding.DecodeString(word)
 		if err != nil || len(blob) < 4 {
 			continue

@@ -207,7 +207,7 @@ func readRepoRef(j bitbucket.JSON) (bitbucket.RepoRef, bool) {
 	slug, _ := w.slug.Text()
 	slug = cmp.Or(slug, last)
 	name, _ := w.name.Text()
-	repo := bitbucket.RepoRef{Key: thingKey(id), UUID: id, Slug: slug, Name: cmp.Or(name, slug), FullName: full}
+	repo := bitbucket.RepoRef{Key: thingKey(id), UUID: id, Slug: slug, Name: bitbucket.MaskSecrets(cmp.Or(name, slug)), FullName: full}
 	repo.WorkspaceUUID, _ = readUUID(bitbucket.Inner(w.workspace, "uuid"))
 	repo.WorkspaceSlug, _ = bitbucket.Inner(w.workspace, "slug").Text()
 	repo.WorkspaceSlug = cmp.Or(repo.WorkspaceSlug, owner)
@@ -236,8 +236,12 @@ func (d *delivery) happened(at ...bitbucket.JSON) {
 	}
 }
 
-// extra keeps what only the event tells, for later capabilities.
+// extra keeps what only the event tells, for later capabilities. Texts that people write may hold addresses with
+// secrets.
 func (d *delivery) extra(name string, value any) {
+	if s, ok := value.(string); ok {
+		value = bitbucket.MaskSecrets(s)
+	}
 	if value == nil || value == "" {
 		return
 	}

@@ -18,11 +18,8 @@ func (d *delivery) status() error {
 	}
 	s := d.part("commit_status")
 	d.out.Ignore = "build statuses are not kept yet"
-	for name, path := range map[string][]string{"statusKey": {"key"}, "statusName": {"name"}, "statusState": {"state"}, "ref": {"refname"}} {
-		d.extra(name, text(s, path...))
-	}
-	if url := text(s, "url"); url != "" {
-		d.extra("statusLink", bitbucket.MaskSecrets(url))
+	for name, member := range map[string]string{"statusKey": "key", "statusName": "name", "statusState": "state", "statusLink": "url", "ref": "refname"} {
+		d.extra(name, text(s, member))
 	}
 	hash := text(s, "commit", "hash")
 	if hash == "" { // older bodies only link to the commit
