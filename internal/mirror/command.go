@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -200,14 +201,7 @@ func (c Command) failure(ctx context.Context, err error, complaints string, l Li
 	if c.remote != nil {
 		return c.remote.explain(complaints)
 	}
-	return fault.New(fault.Internal, "%s failed: %s", where, first2(complaints, err.Error()))
-}
-
-func first2(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
+	return fault.New(fault.Internal, "%s failed: %s", where, cmp.Or(complaints, err.Error()))
 }
 
 func outOfMemory(complaints string) bool {

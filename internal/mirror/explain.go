@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -51,7 +52,7 @@ func complaints() []complaint {
 // explain makes of what git said of a remote an error that a person can act on. It holds no secret already.
 func (s *session) explain(said string) error {
 	low := strings.ToLower(strings.ReplaceAll(said, s.name, ""))
-	said = first2(said, "git said nothing")
+	said = cmp.Or(said, "git said nothing")
 	for _, c := range complaints() {
 		for _, words := range c.says {
 			if strings.Contains(low, words) {

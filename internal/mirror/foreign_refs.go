@@ -103,9 +103,9 @@ func (t *theirs) list() []Ref {
 	target, symbolic := t.headTarget()
 	switch hash := t.found[target]; {
 	case symbolic && hash != "":
-		all = append(all, Ref{Name: head0, Hash: hash, Target: target})
+		all = append(all, Ref{Name: headName, Hash: hash, Target: target})
 	case !symbolic && isHash(t.head):
-		all = append(all, Ref{Name: head0, Hash: t.head})
+		all = append(all, Ref{Name: headName, Hash: t.head})
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.found)) {
 		all = append(all, Ref{Name: name, Hash: t.found[name]})

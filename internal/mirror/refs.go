@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -12,9 +13,9 @@ import (
 
 // The beginnings of the refs that are read, and the one name beside them.
 const (
-	heads = "refs/heads/"
-	tags  = "refs/tags/"
-	head0 = "HEAD"
+	heads    = "refs/heads/"
+	tags     = "refs/tags/"
+	headName = "HEAD"
 )
 
 // Ref is a branch, a tag, or HEAD.
@@ -26,7 +27,7 @@ type Ref struct {
 }
 
 // Commit returns the hash of what the ref stands for.
-func (r Ref) Commit() string { return first2(r.Peeled, r.Hash) }
+func (r Ref) Commit() string { return cmp.Or(r.Peeled, r.Hash) }
 
 // ListRefs asks a remote for its branches, tags and HEAD, in order of their names. An empty repository has none. Refs
 // whose names git itself would refuse to fetch are left out, as are all other kinds.
@@ -67,7 +68,7 @@ func (g *Git) confirmEmpty(ctx context.Context, c Command) error {
 		return err
 	}
 	if refs, err := list.end(); err != nil || len(refs) > 0 {
-		return first2err(err, fault.New(fault.Unavailable, "%s had no branches and then some; it is being made", c.remote.name).With("try again"))
+		return cmp.Or(err, error(fault.New(fault.Unavailable, "%s had no branches and then some; it is being made", c.remote.name).With("try again")))
 	}
 	for line := range bytes.Lines(said) {
 		if _, packet, ok := bytes.Cut(line, []byte("< ")); ok && bytes.Contains(line, []byte("packet: ")) && spoken(packet) {
@@ -82,13 +83,6 @@ func (g *Git) confirmEmpty(ctx context.Context, c Command) error {
 func spoken(packet []byte) bool {
 	p := strings.TrimSpace(string(packet))
 	return p == "version 2" || p == "version 1" || strings.HasPrefix(p, "# service=git-upload-pack") || strings.Contains(p, " capabilities^{}")
-}
-
-func first2err(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }
 
 // refList takes what ls-remote prints, line by line.
@@ -133,7 +127,7 @@ func (l *refList) line(line string) error {
 		return fault.New(fault.Unavailable, "the remote answered %.80q, which names no ref", line)
 	}
 	if target, symbolic := strings.CutPrefix(value, "ref: "); symbolic {
-		if name == head0 && strings.HasPrefix(target, heads) && validRef(target) {
+		if name == headName && strings.HasPrefix(target, heads) && validRef(target) {
 			l.target = target
 		}
 		return nil
@@ -142,7 +136,7 @@ func (l *refList) line(line string) error {
 		return fault.New(fault.Unavailable, "the remote answered %.80q, which is no hash", value)
 	}
 	base, peeled := strings.CutSuffix(name, "^{}")
-	if base != head0 && !strings.HasPrefix(base, heads) && !strings.HasPrefix(base, tags) || base != head0 && !validRef(base) {
+	if base != headName && !strings.HasPrefix(base, heads) && !strings.HasPrefix(base, tags) || base != headName && !validRef(base) {
 		return nil
 	}
 	if peeled {
@@ -178,7 +172,7 @@ func (l *refList) end() ([]Ref, error) {
 		if p := l.peeled[r.Name]; strings.HasPrefix(r.Name, tags) && len(p) == len(r.Hash) && p != r.Hash {
 			r.Peeled = p
 		}
-		if r.Name == head0 {
+		if r.Name == headName {
 			r.Target = l.target
 		}
 	}
