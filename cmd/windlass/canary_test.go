@@ -34,6 +34,8 @@ func TestCanaries(t *testing.T) {
 	for _, tc := range []struct{ name, product, version, database string }{
 		{name: "Cloud", product: "cloud"},
 		{name: "Data Center 7.6", product: "datacenter", version: "7.6"},
+		{name: "Cloud on PostgreSQL", product: "cloud", database: "postgres"},
+		{name: "Data Center 9.4 on PostgreSQL", product: "datacenter", version: "9.4", database: "postgres"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -234,7 +236,7 @@ func (h *hunt) serve() {
 	h.windlass("connection", "test", "c")
 	h.windlass("key", "rotate")
 	h.callEverything(base)
-	h.refused("400", "401", "403 of a page", "400 that is cut", "redirect elsewhere")
+	h.refused("400", "401", "403 of a page", "400 that is cut", "403 that is cut", "redirect elsewhere", "redirect to a path", "CAPTCHA")
 	for name, text := range readTree(t, "data directory while serving", h.data()) {
 		h.kept[name] = text
 	}
