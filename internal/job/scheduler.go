@@ -13,10 +13,19 @@ import (
 
 // Entry is something that runs by the clock.
 type Entry struct {
-	Work     string    // the row of work that is rung when it is due
-	Interval string    // as ParseInterval reads it
-	Seed     string    // spreads entries of one interval; Work where empty
-	Last     time.Time // when it began to run last; zero for never, which is due at once
+	Work     string        // the row of work that is rung when it is due
+	Interval string        // as ParseInterval reads it
+	Every    time.Duration // instead of Interval: exactly so often; zero for Interval
+	Seed     string        // spreads entries of one interval; Work where empty
+	Last     time.Time     // when it began to run last; zero for never, which is due at once
+}
+
+// next is when the entry is due again. What runs very often is not spread: it would be less often than it says.
+func (e Entry) next(interval Interval, last time.Time, seed string) time.Time {
+	if e.Every > 0 {
+		return last.Add(e.Every)
+	}
+	return interval.Next(last, seed)
 }
 
 // Connections returns a Schedule that rings work(id) of every connection whose interval has passed since its newest
@@ -149,7 +158,10 @@ func (s *scheduler) due(ctx context.Context, e *Engine) ([]string, error) {
 	now := e.Now()
 	var due []string
 	for _, entry := range entries {
-		interval, err := ParseInterval(entry.Interval)
+		interval, err := Interval{every: entry.Every}, error(nil)
+		if entry.Every == 0 {
+			interval, err = ParseInterval(entry.Interval)
+		}
 		if err != nil {
 			e.Log.WarnContext(ctx, "an interval cannot be read; nothing runs by it", "work", entry.Work, "error", err.Error())
 			continue
@@ -165,7 +177,7 @@ func (s *scheduler) due(ctx context.Context, e *Engine) ([]string, error) {
 		if seed == "" {
 			seed = entry.Work
 		}
-		if !last.IsZero() && interval.Next(last.In(now.Location()), seed).After(now) {
+		if !last.IsZero() && entry.next(interval, last.In(now.Location()), seed).After(now) {
 			continue
 		}
 		if !wanted[entry.Work] {

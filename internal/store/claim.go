@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/windlass-hq/windlass/internal/graph"
@@ -18,6 +19,7 @@ type Batch struct {
 	Depth       int
 	RequestedAt time.Time // when the request was sent; zero for now
 	Fence       *Fence    // nil for none
+	Began       time.Time // when the run began that this belongs to: what it created or updated before is not counted again
 	Objects     []graph.Object
 	Met         []graph.Object // applied after Objects, under the connection's scope for what is met
 }
@@ -26,7 +28,7 @@ type Batch struct {
 type Result struct {
 	Created   int
 	Updated   int // made a version, or relationships of theirs changed
-	Refreshed int // current-only properties were overwritten
+	Refreshed int // current-only properties were overwritten, or the same run had counted it before
 	Deleted   int
 	Hidden    int // closed as not visible
 	Withdrawn int
@@ -81,6 +83,7 @@ type write struct {
 	listing   string
 	conn      int64
 	requested int64
+	began     int64
 	fence     *Fence
 	claims    []*claim // those that may change something, in order
 	all       []*claim // those of Objects, for the listing
@@ -97,6 +100,9 @@ func (s *Store) prepare(ctx context.Context, b Batch, known func(scope int64, cl
 	w := &write{
 		author: author{stream: b.Stream, cause: b.Cause, origin: b.Origin, depth: b.Depth},
 		scope:  b.Scope, listing: key.Listing, conn: key.Connection, fence: b.Fence, requested: b.RequestedAt.UnixMicro(),
+	}
+	if w.began = math.MaxInt64; !b.Began.IsZero() {
+		w.began = b.Began.UnixMicro()
 	}
 	if b.RequestedAt.IsZero() {
 		w.requested = s.now().UnixMicro()

@@ -87,6 +87,16 @@ func (s *Store) MakeDue(ctx context.Context, connection int64, parent, listing s
 	return known, err
 }
 
+// SetWatermark records up to which moment what changed in a scope is known.
+func (s *Store) SetWatermark(ctx context.Context, scope int64, at time.Time) error {
+	return s.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `UPDATE scope SET watermark = $2 WHERE id = $1`, scope, at.UnixMicro()); err != nil {
+			return fmt.Errorf("write how far the scope is known: %w", err)
+		}
+		return nil
+	})
+}
+
 // ParentState is what is known of the parent of a scope, and how far the scope is known.
 type ParentState struct {
 	Updated   int64 // of the parent, in milliseconds; 0 where that is not known

@@ -160,7 +160,11 @@ func (c *chunk) mergeOld(f *fate, events []graph.EdgeChange, refreshed bool) err
 	}
 	switch {
 	case !versioned.Empty() || len(events) > 0:
-		c.result.Updated++
+		if old.validFrom >= c.w.began {
+			c.result.Refreshed++
+		} else {
+			c.result.Updated++
+		}
 		at := c.g.at
 		if !versioned.Empty() {
 			at = now.validFrom

@@ -86,3 +86,15 @@ func (r cloudReader) PullRequests(repo bitbucket.RepoRef, since time.Time) Listi
 func (r cloudReader) Exists(ctx context.Context, ref bitbucket.Ref) (bitbucket.Presence, error) {
 	return r.c.Exists(ctx, ref)
 }
+
+// Poll reads the projects of a workspace and the repositories that were updated.
+func (r cloudReader) Poll(account bitbucket.Place, since time.Time) (all, recent Listing, ok bool) {
+	ws := cloud.Workspace{Slug: account.OwnerSlug, UUID: account.OwnerID}
+	all = Listing{Parent: account.Key, Name: projects, Title: projects + " of " + ws.Slug, Pages: func(ctx context.Context, yield func(bitbucket.Page) error) error {
+		return r.c.Projects(ctx, ws, yield)
+	}}
+	recent = Listing{Parent: account.Key, Name: repositories, Title: repositories + " of " + ws.Slug, Pages: func(ctx context.Context, yield func(bitbucket.Page) error) error {
+		return r.c.RepositoriesSince(ctx, ws, since, yield)
+	}}
+	return all, recent, true
+}

@@ -62,3 +62,8 @@ func (r dataCenterReader) PullRequests(repo bitbucket.RepoRef, since time.Time) 
 func (r dataCenterReader) Exists(ctx context.Context, ref bitbucket.Ref) (bitbucket.Presence, error) {
 	return r.c.Exists(ctx, ref)
 }
+
+// Poll reads the projects of the instance. There is no way to ask which repositories were updated (FACTS 124).
+func (r dataCenterReader) Poll(account bitbucket.Place, _ time.Time) (all, recent Listing, ok bool) {
+	return Listing{Parent: account.Key, Name: projects, Title: projects + " of " + account.Name, Pages: r.c.Projects}, Listing{}, false
+}

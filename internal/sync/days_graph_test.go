@@ -14,7 +14,7 @@ import (
 
 // personalSettingsAreListed says whether runs read what was set in personal projects themselves; their repositories are
 // read like others.
-const personalSettingsAreListed = false
+const personalSettingsAreListed = true
 
 // factsOf are the properties that are compared, by type.
 func factsOf(typ string) []string {

@@ -42,6 +42,7 @@ type Options struct {
 // Engine runs synchronisations.
 type Engine struct {
 	Options
+	readers *readers
 }
 
 // New returns an Engine.
@@ -52,8 +53,11 @@ func New(o Options) *Engine {
 	if o.Ring == nil {
 		o.Ring = func(ctx context.Context, tx *sql.Tx, name string) error { return o.Store.Raise(ctx, tx, name) }
 	}
-	return &Engine{Options: o}
+	return &Engine{Options: o, readers: &readers{byConnection: map[int64]keptReader{}}}
 }
+
+// Close gives back what readers that are kept for deliveries hold. Nothing else may be under way.
+func (e *Engine) Close() { e.readers.close() }
 
 // RunOptions say how one run differs from the plain one.
 type RunOptions struct {

@@ -34,7 +34,6 @@ func (e *Engine) Live(ctx context.Context, name string, slice time.Duration, wit
 		if err != nil {
 			return err
 		}
-		defer p.reader.Close()
 		deadline := e.Now().Add(slice)
 		for {
 			rows, err := e.Store.Wanted(ctx, fetchPrefix(conn.ID))
@@ -61,7 +60,9 @@ func (e *Engine) livePass(ctx context.Context, conn store.Connection, without ma
 	if err != nil {
 		return nil, err
 	}
-	p.reader, err = e.Open(conn, credentials, true, func(time.Time, string) {})
+	p.reader, err = e.readers.get(conn, credentials, e.Now(), func() (Reader, error) {
+		return e.Open(conn, credentials, true, func(time.Time, string) {})
+	})
 	return p, err
 }
 

@@ -163,6 +163,7 @@ func (p *pass) read(ctx context.Context, scope store.Scope, l Listing) (store.Le
 		by[page.Principal] = true
 		p.repos.add(page.Repos)
 		p.places.add(page.Objects)
+		p.places.meet(page.Met)
 		n, err := p.apply(ctx, listing.Apply, scope.ID, page, false)
 		if err != nil {
 			return stored{err}
@@ -228,7 +229,7 @@ func stateOf(err error, pages int) store.LedgerState {
 func (p *pass) apply(ctx context.Context, apply func(context.Context, store.Batch) (store.Result, error), scope int64, page bitbucket.Page, withOdd bool) (int, error) {
 	res, err := apply(ctx, store.Batch{
 		Scope: scope, Stream: Stream(p.conn.ID), Cause: p.cause(), Origin: "sync", RequestedAt: page.RequestedAt,
-		Fence: &p.fence, Objects: page.Objects, Met: page.Met,
+		Fence: &p.fence, Objects: page.Objects, Met: page.Met, Began: p.run.StartedAt,
 	})
 	if err != nil {
 		return 0, err

@@ -17,6 +17,9 @@ type Reader interface {
 	// PullRequests returns the listing of a repository's pull requests: all of them, or with
 	// a time those that are open or were updated since.
 	PullRequests(repo bitbucket.RepoRef, since time.Time) Listing
+	// Poll returns what is asked often and costs little: the projects of an account, and where the provider can tell, the
+	// repositories that were updated since a moment, which are no listing to prove absence by.
+	Poll(account bitbucket.Place, since time.Time) (projects Listing, recent Listing, ok bool)
 	// Settings returns the lists of what administrators have set in a place, in the order in which they are to be read;
 	// none where it can have none. It asks nothing.
 	Settings(place bitbucket.Place) []Listing

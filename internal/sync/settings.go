@@ -33,6 +33,11 @@ type places struct {
 	list  []bitbucket.Place
 }
 
+// meet adds the personal projects of a Data Center among what was only met: no list shows them (FACTS 125).
+func (ps *places) meet(met []graph.Object) {
+	ps.add(slices.DeleteFunc(slices.Clone(met), func(o graph.Object) bool { return o.Entity.Properties["projectType"] != "PERSONAL" }))
+}
+
 func (ps *places) add(objects []graph.Object) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
@@ -226,7 +231,17 @@ func (p *pass) settingsListing(place bitbucket.Place, name string) (Listing, boo
 
 // settingsList reads one list, closes what is confirmed gone and says when it is due again.
 func (p *pass) settingsList(ctx context.Context, scope store.Scope, l Listing, parentType string) (store.LedgerEntry, error) {
+	gone := false // a group may be deleted between the list of groups and that of its members
+	pages := l.Pages
+	l.Pages = func(ctx context.Context, yield func(bitbucket.Page) error) error {
+		err := pages(ctx, yield)
+		gone = parentType == graph.TypeGroup && fault.Is(err, fault.NotFound)
+		return err
+	}
 	entry, shown, err := p.read(ctx, scope, l)
+	if gone { // the next list of groups closes it
+		return entry, nil
+	}
 	if err != nil {
 		return entry, err
 	}
