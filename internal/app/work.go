@@ -22,6 +22,7 @@ func (a *App) workers() []job.Worker {
 	return []job.Worker{
 		{Kind: "sync", Pattern: "connection/*/sync", Lane: lane, Priority: 1, Work: a.workSync},
 		{Kind: "live", Pattern: "connection/*/live", Lane: func(t job.Task) string { return lane(t) + "/live" }, Priority: 1, Work: a.workDelivered},
+		{Kind: "poll", Pattern: "connection/*/poll", Lane: func(t job.Task) string { return lane(t) + "/live" }, Priority: 2, Work: a.workPoll},
 		{Kind: "backlog", Pattern: "connection/*/backlog", Lane: lane, Background: true, Priority: 3, Work: a.workBacklog},
 	}
 }
@@ -53,6 +54,44 @@ func (a *App) workDelivered(ctx context.Context, t job.Task) error {
 		return job.Snooze(askAgain)
 	}
 	return verdict(ctx, err)
+}
+
+// workPoll looks for what is new between two runs.
+func (a *App) workPoll(ctx context.Context, t job.Task) error {
+	conn, err := a.connectionOf(ctx, t)
+	if err != nil {
+		return job.GiveUp(err)
+	}
+	forgone, err := a.forgone(ctx, conn)
+	if err == nil {
+		err = a.sync.Poll(ctx, conn.Name, forgone)
+	}
+	if err != nil && ctx.Err() == nil { // the next one comes within a minute, and runs say what is wrong
+		a.Log.DebugContext(ctx, "a connection could not be polled", "connection", conn.Name, "reason", err.Error())
+		return nil
+	}
+	return err
+}
+
+// schedule is what runs by the clock: every connection by its interval, and between two runs a poll.
+func (a *App) schedule() func(context.Context) ([]job.Entry, error) {
+	runs := job.Connections(a.store, sync.SyncWork, isRun)
+	return func(ctx context.Context) ([]job.Entry, error) {
+		entries, err := runs(ctx)
+		if err != nil {
+			return nil, err
+		}
+		connections, err := a.store.Connections(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range connections {
+			if interval, err := job.ParseInterval(c.Interval); err == nil && !interval.Disabled() {
+				entries = append(entries, job.Entry{Work: sync.PollWork(c.ID), Every: sync.PollEvery})
+			}
+		}
+		return entries, nil
+	}
 }
 
 func (a *App) workBacklog(ctx context.Context, t job.Task) error {
