@@ -186,6 +186,12 @@ type Removal struct {
 	Stays       map[string]int `json:"stays" doc:"Objects that another connection sees too, by type."`
 	Credentials int            `json:"credentials" doc:"Stored credentials that are deleted."`
 	Runs        int            `json:"runs" doc:"Runs that stay, with their ledger, as evidence."`
+	Hooks       int            `json:"hooks" doc:"Webhooks that are deleted in Bitbucket."`
+}
+
+// Removed says what the removal of a connection could not take along.
+type Removed struct {
+	LeftBehind []HookOutcome `json:"leftBehind" doc:"Webhooks that are still in Bitbucket and deliver to nobody: delete them there."`
 }
 
 // Connections lists all connections.
@@ -231,9 +237,10 @@ func (c *Client) PreviewRemoval(ctx context.Context, name string) (Removal, erro
 	return out, c.call(ctx, http.MethodGet, path("connections", name, "removal"), nil, nil, &out)
 }
 
-// RemoveConnection removes a connection, its credentials and what only it sees.
-func (c *Client) RemoveConnection(ctx context.Context, name string) error {
-	return c.call(ctx, http.MethodDelete, path("connections", name), nil, nil, nil)
+// RemoveConnection removes a connection, its webhooks and credentials and what only it sees.
+func (c *Client) RemoveConnection(ctx context.Context, name string) (Removed, error) {
+	var out Removed
+	return out, c.call(ctx, http.MethodDelete, path("connections", name), nil, nil, &out)
 }
 
 // Credentials lists the credentials of a connection.

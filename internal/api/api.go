@@ -32,6 +32,9 @@ type Options struct {
 	Keys  Keys
 	// History looks after how far back the graph can be read.
 	History History
+	Hooks   Hooks
+	// Deliveries keeps what webhooks brought.
+	Deliveries Deliveries
 	// Check asks Bitbucket what each of the credentials can do.
 	Check func(ctx context.Context, conn store.Connection, credentials []store.Credential) (bitbucket.Report, error)
 	// Preflight finds out what a first full read of a connection takes.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/windlass-hq/windlass/client"
 	"github.com/windlass-hq/windlass/internal/bitbucket"
@@ -277,20 +278,46 @@ func (s *Server) previewRemoval(ctx context.Context, in *Named) (*body[client.Re
 	if err != nil {
 		return nil, err
 	}
+	hooks, err := s.Store.Hooks(ctx, p.Connection.ID)
+	if err != nil {
+		return nil, err
+	}
 	return &body[client.Removal]{client.Removal{
-		Connection: in.Name, Closes: orNone(p.Closes), Stays: orNone(p.Keeps), Credentials: len(credentials), Runs: p.Runs,
+		Connection: in.Name, Closes: orNone(p.Closes), Stays: orNone(p.Keeps), Credentials: len(credentials), Runs: p.Runs, Hooks: len(hooks),
 	}}, nil
 }
 
-func (s *Server) deleteConnection(ctx context.Context, in *Named) (*none, error) {
+// hooksWithin bounds how long removing a connection deletes webhooks; an answer has two minutes.
+const hooksWithin = 90 * time.Second
+
+// deleteConnection deletes the webhooks of a connection in Bitbucket while its credentials are still there, and then the
+// connection.
+func (s *Server) deleteConnection(ctx context.Context, in *Named) (*body[client.Removed], error) {
 	c, err := s.Store.Connection(ctx, in.Name)
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.Alone(ctx, c.ID, func(ctx context.Context) error {
-		_, err := s.Store.RemoveConnection(ctx, in.Name)
+	out := client.Removed{LeftBehind: []client.HookOutcome{}}
+	err = s.Alone(ctx, c.ID, func(ctx context.Context) error {
+		within, cancel := context.WithTimeout(ctx, hooksWithin)
+		defer cancel()
+		done, err := s.Hooks.Remove(within, c, func(client.HookProgress) {})
+		if err != nil && within.Err() != nil && ctx.Err() == nil {
+			return fault.New(fault.Conflict, "the connection %q has more webhooks than can be deleted while somebody waits; %d are done", c.Name, len(done.Items)).
+				With("first windlass hook remove %s", c.Name)
+		}
+		if err != nil {
+			return err
+		}
+		for _, o := range done.Items {
+			if o.Did == "left behind" {
+				out.LeftBehind = append(out.LeftBehind, o)
+			}
+		}
+		_, err = s.Store.RemoveConnection(ctx, in.Name)
 		return err
 	})
+	return &body[client.Removed]{out}, err
 }
 
 func (s *Server) testConnection(ctx context.Context, in *Named) (*body[client.Check], error) {

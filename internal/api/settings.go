@@ -43,7 +43,7 @@ func settings() []setting {
 		{name: "history", check: history, unset: "all"},
 		{name: "monitor", check: oneOf("none", "all", "projects"), unset: "none", dormant: "secret detection"},
 		{name: "history-scan", check: oneOf("true", "false"), unset: "true", dormant: "secret detection"},
-		{name: "public-url", check: originOf("public-url"), dormant: "webhooks"},
+		{name: "public-url", check: originOf("public-url")},
 		{name: "git-url", check: originOf("git-url"), dormant: "mirrors of git repositories"},
 		{name: "ca-file", check: readable, leads: true},
 		{name: "tls-cert", check: readable, leads: true},

@@ -147,8 +147,8 @@ func (a *App) open(ctx context.Context) error {
 	past := history{a}
 	daily := upkeep{past}
 	a.jobs, err = job.New(ctx, job.Options{
-		Store: s, Log: a.Log, Now: a.Now, Workers: append(a.workers(), daily.worker()),
-		Schedule:   daily.schedule(job.Connections(s, sync.SyncWork, isRun)),
+		Store: s, Log: a.Log, Now: a.Now, Workers: append(a.workers(), daily.worker(), a.hooksWorker()),
+		Schedule:   hooks{a}.schedule(daily.schedule(job.Connections(s, sync.SyncWork, isRun))),
 		StopWithin: stopWithin - 2*time.Second,
 	})
 	if err != nil {
@@ -160,6 +160,7 @@ func (a *App) open(ctx context.Context) error {
 	a.queries = query.New(s, graph.Standard()).WithClock(a.Now).WithHistory(s.HistoryFrom)
 	a.api = api.New(api.Options{
 		Store: s, Runs: a.runs, Asker: asker{a.queries}, Jobs: a.jobs, Keys: keys{s}, History: past, Check: a.check, Preflight: a.preflight,
+		Hooks: hooks{a}, Deliveries: deliveries{a},
 		Budgets: a.budgets, Instance: newInstance, Resembles: a.resembles, Alone: a.runs.alone, Doctor: a.doctor, Ready: a.ready,
 		Info: a.info(), Web: web.Handler(), Now: a.Now, Log: a.Log,
 	})

@@ -35,7 +35,13 @@ type world struct {
 
 func newWorld(t *testing.T) world {
 	t.Helper()
-	box, err := sandbox.New(sandbox.Options{Repositories: 6, PullRequests: 40, Users: 8, TempDir: t.TempDir()})
+	return newWorldOf(t, sandbox.Options{Repositories: 6, PullRequests: 40, Users: 8})
+}
+
+func newWorldOf(t *testing.T, o sandbox.Options) world {
+	t.Helper()
+	o.TempDir = t.TempDir()
+	box, err := sandbox.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +276,7 @@ func TestThroughTheClient(t *testing.T) {
 		if err != nil || p.Closes["bitbucket_repo"] == 0 || p.Credentials != 1 {
 			t.Fatalf("got %+v, %v", p, err)
 		}
-		if err := c.RemoveConnection(ctx, "acme"); err != nil {
+		if _, err := c.RemoveConnection(ctx, "acme"); err != nil {
 			t.Fatal(err)
 		}
 		page, err := c.QueryPage(ctx, client.Query{Query: "FIND bitbucket_repo AS r RETURN COUNT(r) AS n"})
@@ -471,7 +477,7 @@ func TestRemovalWaitsForNoRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.RemoveConnection(t.Context(), "acme"); client.CodeOf(err) != "conflict" {
+	if _, err := c.RemoveConnection(t.Context(), "acme"); client.CodeOf(err) != "conflict" {
 		t.Errorf("in the middle of a run: got %v", err)
 	}
 	if err := c.CancelRun(t.Context(), run.ID); err != nil {
@@ -480,7 +486,7 @@ func TestRemovalWaitsForNoRun(t *testing.T) {
 	if ended, err := c.Follow(t.Context(), run.ID, func(client.Progress) {}); err != nil || ended.Status != client.RunInterrupted {
 		t.Errorf("got %+v, %v", ended, err)
 	}
-	if err := c.RemoveConnection(t.Context(), "acme"); err != nil {
+	if _, err := c.RemoveConnection(t.Context(), "acme"); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
 }

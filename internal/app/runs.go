@@ -175,6 +175,9 @@ func (r *runs) do(conn store.Connection, o sync.RunOptions, started func(int64))
 		}
 	}
 	sum, err := r.app.sync.Run(ctx, conn.Name, o, watch)
+	if err == nil && o.Full {
+		err = r.app.checkHooks(ctx, conn.ID)
+	}
 	mu.Lock()
 	defer mu.Unlock()
 	if id == 0 && sum.Run != 0 {

@@ -18,7 +18,7 @@ const (
 	sizesKept   = 32 // about a month
 )
 
-// upkeep is what a server does once a day without being asked: it notes how large the database is, and purges history.
+// upkeep is what a server does once a day without being asked: it notes how large the database is, and removes old deliveries and history.
 type upkeep struct{ history }
 
 // size is how large the database was at a moment.
@@ -33,6 +33,9 @@ func (u upkeep) worker() job.Worker {
 
 func (u upkeep) work(ctx context.Context, _ job.Task) error {
 	if err := u.measure(ctx); err != nil {
+		return verdict(ctx, err)
+	}
+	if err := (deliveries{u.app}).prune(ctx); err != nil {
 		return verdict(ctx, err)
 	}
 	before, forever, err := u.limit()

@@ -64,6 +64,8 @@ type root struct {
 	Sync       syncCmd       `cmd:"" group:"data" help:"Read a connection now."`
 	Runs       runsCmd       `cmd:"" group:"data" help:"List what was read when, and how it ended."`
 	Query      queryCmd      `cmd:"" group:"data" help:"Ask the graph a question in J1QL."`
+	Hook       hookCmd       `cmd:"" group:"data" help:"Look after the webhooks that deliver to this installation."`
+	Delivery   deliveryCmd   `cmd:"" group:"care" help:"Look into what webhooks brought."`
 	Jobs       jobsCmd       `cmd:"" group:"care" help:"Look after background jobs."`
 	Doctor     doctorCmd     `cmd:"" group:"care" help:"Check the installation."`
 	History    historyCmd    `cmd:"" group:"care" help:"Look after how far back history goes."`

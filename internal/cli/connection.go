@@ -309,10 +309,17 @@ func (c connectionRemoveCmd) Run(s *session) error {
 				return silent{fault.New(fault.Canceled, "not confirmed")}
 			}
 		}
-		if err := d.RemoveConnection(s.ctx, c.Name); err != nil {
+		if p.Hooks > hooksAtOnce {
+			if err := s.removeHooks(d, c.Name); err != nil {
+				return err
+			}
+		}
+		done, err := d.RemoveConnection(s.ctx, c.Name)
+		if err != nil {
 			return err
 		}
 		fmt.Fprintf(s.Out, "Removed %s.\n", c.Name)
+		s.leftBehind(done.LeftBehind)
 		return nil
 	})
 }
@@ -328,7 +335,11 @@ func printRemoval(s *session, p client.Removal) {
 	fmt.Fprintf(s.Out, "  closes:  %s\n", amount(p.Closes, " (their history stays)"))
 	fmt.Fprintf(s.Out, "  leaves:  %s\n", amount(p.Stays, ", which other connections see too"))
 	fmt.Fprintf(s.Out, "  keeps:   %s and the ledger, as evidence\n", many(p.Runs, "run"))
-	fmt.Fprintf(s.Out, "  deletes: %s\n", many(p.Credentials, "credential"))
+	deletes := many(p.Credentials, "credential")
+	if p.Hooks > 0 {
+		deletes += ", " + many(p.Hooks, "webhook") + " in Bitbucket"
+	}
+	fmt.Fprintf(s.Out, "  deletes: %s\n", deletes)
 }
 
 // confirm asks a question that only yes answers. Without a terminal it is a usage error.

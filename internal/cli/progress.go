@@ -114,7 +114,9 @@ func (p *progress) text(now time.Time) string {
 	if e.Total > 0 {
 		fmt.Fprintf(&b, " %s of %s", thousands(int64(e.Done)), thousands(int64(e.Total)))
 	}
-	fmt.Fprintf(&b, ", %s calls", thousands(e.Calls))
+	if e.Phase != webhooks { // nobody counts their calls
+		fmt.Fprintf(&b, ", %s calls", thousands(e.Calls))
+	}
 	if e.Objects > 0 {
 		fmt.Fprintf(&b, ", %s objects", thousands(int64(e.Objects)))
 	}

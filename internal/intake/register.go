@@ -47,12 +47,16 @@ const HookName = "Windlass"
 // bothValid is how long the old secret is accepted after a new one was set: what is under way with it still comes.
 const bothValid = time.Hour
 
+// bothValidByHand is the same where a person sets the new one.
+const bothValidByHand = 24 * time.Hour
+
 // Outcome is what became of the hook of one place.
 type Outcome struct {
 	Place  bitbucket.Place
 	Hook   store.Hook
 	Did    string // made, found, repaired, by hand, failed, removed, left behind
-	Reason string // of a failure
+	Reason string // of a failure, or what a person has to do
+	Secret string // only of a hook that is made by hand: the one that was made just now, which nothing shows again
 }
 
 // Wish says which hooks a connection should have.
@@ -88,12 +92,16 @@ func (r *Registrar) Ensure(ctx context.Context, c HookClient, w Wish) ([]Outcome
 		if w.Progress != nil {
 			w.Progress(i, len(w.Places), place.Name)
 		}
-		o := Outcome{Place: place}
-		if o.Hook, err = r.own(ctx, w, place, byPlace[place.Key]); err != nil {
+		o, before := Outcome{Place: place}, byPlace[place.Key]
+		if o.Hook, err = r.own(ctx, w, place, before); err != nil {
 			return out, err
 		}
-		if w.ByHand || o.Hook.MadeBy == store.MadeByHand {
-			o.Did = "by hand"
+		if o.Hook.MadeBy == store.MadeByHand {
+			if err = r.byHand(ctx, w, before, &o); err != nil {
+				return out, err
+			}
+		} else if w.ByHand {
+			o.Did, o.Reason = "found", "Windlass made it; to make it by hand, remove it first"
 		} else if o.Did, err = r.place(ctx, c, w, place, &o.Hook); err != nil {
 			if ctx.Err() != nil {
 				return out, err
@@ -134,6 +142,25 @@ func (r *Registrar) own(ctx context.Context, w Wish, place bitbucket.Place, h st
 	return h, nil
 }
 
+// byHand says what a person has to enter for a hook; before is its record as it was until now.
+func (r *Registrar) byHand(ctx context.Context, w Wish, before store.Hook, o *Outcome) error {
+	o.Did = "by hand"
+	switch {
+	case before.ID == "":
+		o.Secret = o.Hook.Secret
+	case w.Rotate:
+		secret := store.NewHookSecret()
+		if err := r.Store.ReplaceSecret(ctx, o.Hook.ID, secret, r.Now().Add(bothValidByHand)); err != nil {
+			return err
+		}
+		o.Hook.Before, o.Hook.Secret, o.Secret = o.Hook.Secret, secret, secret
+		o.Reason = "enter the new secret within a day; until then the old one is accepted too"
+	case before.URL != o.Hook.URL:
+		o.Reason = "it has another address now; change it in Bitbucket"
+	}
+	return nil
+}
+
 // Address is where the hook with an id delivers to.
 func Address(publicURL, id string) string { return strings.TrimRight(publicURL, "/") + "/hooks/" + id }
 
@@ -167,7 +194,8 @@ func (r *Registrar) place(ctx context.Context, c HookClient, w Wish, place bitbu
 	}
 	h.RemoteID = mine.ID
 	did := "found"
-	drift := mine.URL != h.URL || !mine.Active || !slices.Equal(sorted(mine.Events), sorted(spec.Events)) || mine.SecretSet != nil && !*mine.SecretSet
+	// After a failure nobody knows which secret Bitbucket has.
+	drift := h.Trouble != "" || mine.URL != h.URL || !mine.Active || !slices.Equal(sorted(mine.Events), sorted(spec.Events)) || mine.SecretSet != nil && !*mine.SecretSet
 	if drift || w.Rotate {
 		did = "repaired"
 		if w.Rotate {
