@@ -148,7 +148,7 @@ func (a *App) open(ctx context.Context) error {
 	daily := upkeep{past}
 	a.jobs, err = job.New(ctx, job.Options{
 		Store: s, Log: a.Log, Now: a.Now, Workers: append(a.workers(), daily.worker(), a.hooksWorker()),
-		Schedule:   hooks{a}.schedule(daily.schedule(job.Connections(s, sync.SyncWork, isRun))),
+		Schedule:   hooks{a}.schedule(daily.schedule(a.schedule())),
 		StopWithin: stopWithin - 2*time.Second,
 	})
 	if err != nil {
@@ -157,6 +157,7 @@ func (a *App) open(ctx context.Context) error {
 	a.sync = sync.New(sync.Options{
 		Store: s, Open: a.openReader, Exclusive: a.jobs.Exclusive, Ring: a.jobs.Ring, Now: a.Now, Log: a.Log,
 	})
+	a.onStop("readers", func(context.Context) error { a.sync.Close(); return nil })
 	a.queries = query.New(s, graph.Standard()).WithClock(a.Now).WithHistory(s.HistoryFrom)
 	a.api = api.New(api.Options{
 		Store: s, Runs: a.runs, Asker: asker{a.queries}, Jobs: a.jobs, Keys: keys{s}, History: past, Check: a.check, Preflight: a.preflight,
