@@ -24,10 +24,14 @@ func (h *hunt) connect() {
 			}
 		}
 		api := h.url + "/cloud/2.0"
-		h.exec(command{args: []string{"connect", "cloud", "c", "--workspace", "acme", "--api-url", api, "--client-key", "first-consumer,second-consumer",
-			"--client-secret", h.file("consumers", h.mine("consumer secret in a file")+","+h.mine("second consumer secret in the file")), "--interval", "disabled"}})
-		h.exec(command{args: []string{"connect", "cloud", "env", "--workspace", "acme", "--api-url", api, "--client-key", "third-consumer"},
-			env: []string{"WINDLASS_CLIENT_SECRET=" + h.mine("consumer secret in the environment")}})
+		h.exec(command{args: []string{
+			"connect", "cloud", "c", "--workspace", "acme", "--api-url", api, "--client-key", "first-consumer,second-consumer",
+			"--client-secret", h.file("consumers", h.mine("consumer secret in a file")+","+h.mine("second consumer secret in the file")), "--interval", "disabled",
+		}})
+		h.exec(command{
+			args: []string{"connect", "cloud", "env", "--workspace", "acme", "--api-url", api, "--client-key", "third-consumer"},
+			env:  []string{"WINDLASS_CLIENT_SECRET=" + h.mine("consumer secret in the environment")},
+		})
 		h.exec(command{args: []string{"connection", "credential", "add", "c", "--token", "-"}, stdin: h.mine("access token from standard input")})
 		h.inline("connection", "credential", "add", "c", "--token", h.mine("access token on the command line"))
 	} else {
@@ -41,10 +45,14 @@ func (h *hunt) connect() {
 				h.t.Fatal(err)
 			}
 		}
-		h.exec(command{args: []string{"connect", "datacenter", "c", "--url", h.url + "/dc", "--yes", "--set", "rate=1000", "--username", "admin",
-			"--password", h.file("password", h.mine("password in a file")), "--interval", "disabled"}})
-		h.exec(command{args: []string{"connect", "datacenter", "env", "--url", h.url + "/dc", "--yes", "--set", "rate=1000"},
-			env: []string{"WINDLASS_TOKEN=" + h.mine("HTTP access token in the environment")}})
+		h.exec(command{args: []string{
+			"connect", "datacenter", "c", "--url", h.url + "/dc", "--yes", "--set", "rate=1000", "--username", "admin",
+			"--password", h.file("password", h.mine("password in a file")), "--interval", "disabled",
+		}})
+		h.exec(command{
+			args: []string{"connect", "datacenter", "env", "--url", h.url + "/dc", "--yes", "--set", "rate=1000"},
+			env:  []string{"WINDLASS_TOKEN=" + h.mine("HTTP access token in the environment")},
+		})
 		h.exec(command{args: []string{"connection", "credential", "add", "c", "--token", "-"}, stdin: h.mine("HTTP access token from standard input")})
 		h.inline("connection", "credential", "add", "c", "--token", h.mine("HTTP access token on the command line"))
 	}

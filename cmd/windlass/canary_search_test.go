@@ -109,16 +109,6 @@ func (f finds) judge(t *testing.T, c *cage) {
 	}
 }
 
-// has reports whether any of the collected texts holds a word.
-func (f finds) has(word string) bool {
-	for _, text := range f {
-		if bytes.Contains(text, []byte(word)) {
-			return true
-		}
-	}
-	return false
-}
-
 // readTree returns every file below a directory, whatever its name.
 func readTree(t *testing.T, kind, dir string) finds {
 	t.Helper()

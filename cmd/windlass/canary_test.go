@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -237,9 +238,7 @@ func (h *hunt) serve() {
 	h.windlass("key", "rotate")
 	h.callEverything(base)
 	h.refused("400", "401", "403 of a page", "400 that is cut", "403 that is cut", "redirect elsewhere", "redirect to a path", "CAPTCHA")
-	for name, text := range readTree(t, "data directory while serving", h.data()) {
-		h.kept[name] = text
-	}
+	maps.Copy(h.kept, readTree(t, "data directory while serving", h.data()))
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
@@ -376,9 +375,7 @@ func (h *hunt) vanish() {
 // judge looks at all that was told and kept.
 func (h *hunt) judge() {
 	t := h.t
-	for name, text := range readTree(t, "data directory", h.data()) {
-		h.kept[name] = text
-	}
+	maps.Copy(h.kept, readTree(t, "data directory", h.data()))
 	if h.database == "" {
 		h.dump("sqlite", "file:"+filepath.Join(h.data(), "windlass.db"), "SELECT name FROM sqlite_master WHERE type = 'table'")
 	} else {

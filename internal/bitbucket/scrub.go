@@ -72,7 +72,7 @@ func passMarked(b []byte, i int) (end int, marked, ok bool) {
 		if b[i] == '"' {
 			return i + 1, marks&high != 0, true
 		}
-		if bytes.HasPrefix(b[i:], escapedASCII) {
+		if bytes.HasPrefix(b[i:], []byte(escapedASCII)) {
 			marks = high // it may be any of them
 		}
 		i += 2
@@ -172,11 +172,11 @@ func hasWord(b []byte, word string) bool {
 
 // escapedASCII begins the escape of a character that needs none. Some writers of JSON escape what means something in
 // HTML (& as \u0026, = as \u003d), which hides an address from whoever looks for those characters.
-var escapedASCII = []byte(`\u00`)
+const escapedASCII = `\u00`
 
 // tellsSecretQuoted is tellsSecret for what stands between the quotes of a JSON string.
 func tellsSecretQuoted(inner []byte) bool {
-	if bytes.Contains(inner, escapedASCII) {
+	if bytes.Contains(inner, []byte(escapedASCII)) {
 		quoted := append(append(JSON{'"'}, inner...), '"')
 		if text, ok := quoted.Text(); ok {
 			return tellsSecret([]byte(text))

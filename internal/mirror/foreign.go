@@ -31,14 +31,14 @@ type Foreign struct {
 // What would lead out of the folder is refused as fault.Denied: symbolic links among the objects or in place of .git,
 // objects borrowed from another repository. Where there is no repository it is fault.NotFound.
 func (g *Git) OpenPath(ctx context.Context, folder string) (*Foreign, error) {
-	real, err := filepath.Abs(folder)
+	path, err := filepath.Abs(folder)
 	if err == nil {
-		real, err = filepath.EvalSymlinks(real)
+		path, err = filepath.EvalSymlinks(path)
 	}
 	if err != nil {
 		return nil, fault.Wrap(err, fault.NotFound, "there is no repository at %s", folder)
 	}
-	root, err := os.OpenRoot(real)
+	root, err := os.OpenRoot(path)
 	if err != nil {
 		return nil, fault.Wrap(err, fault.NotFound, "there is no repository at %s", folder)
 	}
@@ -62,7 +62,7 @@ func (g *Git) OpenPath(ctx context.Context, folder string) (*Foreign, error) {
 	if f.dir, err = g.scratch(); err != nil {
 		return nil, err
 	}
-	if err := f.build(ctx, t, filepath.Join(real, filepath.FromSlash(t.path("objects"))), dirs, format); err != nil {
+	if err := f.build(ctx, t, filepath.Join(path, filepath.FromSlash(t.path("objects"))), dirs, format); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil

@@ -20,7 +20,7 @@ func open(t testing.TB, o mirror.Options) *mirror.Git {
 	t.Helper()
 	if o.TempDir == "" {
 		var err error
-		if o.TempDir, err = os.MkdirTemp("", "a b%h'"); err != nil { // a short one: sockets have short names
+		if o.TempDir, err = os.MkdirTemp("", "a b%h'"); err != nil { //nolint:usetesting // a short one: sockets have short names
 			t.Fatal(err)
 		}
 	}

@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/url"
@@ -67,11 +68,11 @@ func (g *Git) openSSH(s *session, r Remote, u *url.URL) error {
 		"ProxyJump=none", "ControlMaster=no", "ControlPath=none", "RequestTTY=no", "EscapeChar=none",
 		"ConnectTimeout=15", "ServerAliveInterval=15", "ServerAliveCountMax=2", "LogLevel=ERROR",
 	}
-	command := quote(g.ssh) + " -F none"
+	words := []string{quote(g.ssh), "-F", "none"}
 	for _, o := range options {
-		command += " -o " + quote(o)
+		words = append(words, "-o", quote(o))
 	}
-	s.env = append(s.env, "GIT_SSH_COMMAND="+command, "GIT_SSH_VARIANT=ssh")
+	s.env = append(s.env, "GIT_SSH_COMMAND="+strings.Join(words, " "), "GIT_SSH_VARIANT=ssh")
 	return nil
 }
 
@@ -118,7 +119,7 @@ func serveKey(socket string, private bitbucket.Secret) (end func() error, err er
 	if err := ring.Add(agent.AddedKey{PrivateKey: key}); err != nil {
 		return nothing, fault.New(fault.Invalid, "the SSH key is of a kind that cannot be used").With("give an Ed25519, ECDSA or RSA key")
 	}
-	l, err := net.Listen("unix", socket)
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "unix", socket)
 	if err != nil {
 		return nothing, fault.Wrap(err, fault.Internal, "the SSH key cannot be offered to ssh").With("set TMPDIR to a folder with a shorter name")
 	}

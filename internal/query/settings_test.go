@@ -66,8 +66,10 @@ func TestSettingsCanBeAskedFor(t *testing.T) {
 			{"FIND bitbucket_branch_restriction WITH value = 2 THAT ALLOWS (User|UserGroup) AS x RETURN x._key AS k ORDER BY k", "ann g", "ann g"},
 			{"FIND User THAT ALLOWS bitbucket_branch_restriction THAT HAS CodeRepo AS x RETURN x._key AS k", "r", "r"},
 			{"FIND CodeRepo THAT REVIEWS User AS x RETURN x._key AS k", "bob", "bob"},
-			{"FIND CodeRepo THAT HAS (bitbucket_webhook|bitbucket_deploy_key|bitbucket_environment|bitbucket_branch) AS x RETURN x._key AS k ORDER BY k",
-				"r:branch:main r:env:1 r:hook:1 r:key:1", "r:branch:main r:env:1 r:hook:1 r:key:1"},
+			{
+				"FIND CodeRepo THAT HAS (bitbucket_webhook|bitbucket_deploy_key|bitbucket_environment|bitbucket_branch) AS x RETURN x._key AS k ORDER BY k",
+				"r:branch:main r:env:1 r:hook:1 r:key:1", "r:branch:main r:env:1 r:hook:1 r:key:1",
+			},
 			{"FIND User AS x THAT !HAS bitbucket_permission RETURN x._key AS k ORDER BY k", "bob", "ann bob"},
 			{"FIND bitbucket_repo THAT ALLOWS AS x bitbucket_permission RETURN x._type AS k", "bitbucket_repo_allows_permission", ""},
 			{"FIND bitbucket_branch_restriction THAT ALLOWS AS x UserGroup RETURN x._type AS k", "bitbucket_branch_restriction_allows_group", "bitbucket_branch_restriction_allows_group"},

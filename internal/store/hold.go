@@ -103,15 +103,16 @@ func subjectIDs(ctx context.Context, q querier, key string) ([]int64, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look up %s: %w", key, err)
 	}
+	defer func() { _ = rows.Close() }() // Err below has what matters
 	var ids []int64
 	for rows.Next() {
 		var id int64
 		if err := rows.Scan(&id); err != nil {
-			return nil, errors.Join(err, rows.Close())
+			return nil, err
 		}
 		ids = append(ids, id)
 	}
-	return ids, errors.Join(rows.Err(), rows.Close())
+	return ids, rows.Err()
 }
 
 // holding answers what the open holds keep.
@@ -158,12 +159,13 @@ func (h *holding) each(query string, scan func(rowScanner) error, args ...any) e
 	if err != nil {
 		return err
 	}
+	defer func() { _ = rows.Close() }() // Err below has what matters
 	for rows.Next() {
 		if err := scan(rows); err != nil {
-			return errors.Join(err, rows.Close())
+			return err
 		}
 	}
-	return errors.Join(rows.Err(), rows.Close())
+	return rows.Err()
 }
 
 // none reports whether nothing is held.

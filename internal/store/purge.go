@@ -84,7 +84,6 @@ type purge struct {
 	s      *Store
 	before int64
 	done   Purged
-	marked bool // the start of the history was written
 }
 
 // eachSlice deletes rows in slices: held says which of them stay, in the transaction in which remove deletes the rest.

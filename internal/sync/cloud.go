@@ -87,6 +87,9 @@ func (r cloudReader) Exists(ctx context.Context, ref bitbucket.Ref) (bitbucket.P
 	return r.c.Exists(ctx, ref)
 }
 
+// Outside is true of nothing: what a workspace holds is covered with it.
+func (r cloudReader) Outside(graph.Entity) bool { return false }
+
 // Poll reads the projects of a workspace and the repositories that were updated.
 func (r cloudReader) Poll(account bitbucket.Place, since time.Time) (all, recent Listing, ok bool) {
 	ws := cloud.Workspace{Slug: account.OwnerSlug, UUID: account.OwnerID}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/windlass-hq/windlass/internal/bitbucket"
 	"github.com/windlass-hq/windlass/internal/bitbucket/datacenter"
+	"github.com/windlass-hq/windlass/internal/graph"
 	"github.com/windlass-hq/windlass/internal/store"
 )
 
@@ -61,6 +62,18 @@ func (r dataCenterReader) PullRequests(repo bitbucket.RepoRef, since time.Time) 
 
 func (r dataCenterReader) Exists(ctx context.Context, ref bitbucket.Ref) (bitbucket.Presence, error) {
 	return r.c.Exists(ctx, ref)
+}
+
+// Outside tests the project that an object is or lies in, where projects were chosen.
+func (r dataCenterReader) Outside(e graph.Entity) bool {
+	if len(r.wanted) == 0 {
+		return false
+	}
+	property := "projectKey"
+	if e.Type == graph.TypeProject {
+		property = "key"
+	}
+	return r.outside(property)(store.EntityRow{Entity: e})
 }
 
 // Poll reads the projects of the instance. There is no way to ask which repositories were updated (FACTS 124).

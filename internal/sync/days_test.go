@@ -43,9 +43,9 @@ func (dataCenterLife) play(s *sandbox.Sandbox, day int) ([]sandbox.Act, error) {
 	return s.Day(sandbox.DayOptions{Product: "datacenter", Seed: 30, Day: day})
 }
 
-func (d dataCenterLife) record(s *sandbox.Sandbox) *record {
+func (l dataCenterLife) record(s *sandbox.Sandbox) *record {
 	t := s.DataCenter().Truth()
-	if d.version == "8.9" { // which shows no drafts
+	if l.version == "8.9" { // which shows no drafts
 		for _, p := range t.Spaces[0].Projects {
 			for _, r := range p.Repositories {
 				for i := range r.PullRequests {

@@ -1,11 +1,13 @@
 package sync
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,6 +78,11 @@ func (e *Engine) Deliver(ctx context.Context, conn store.Connection, ev bitbucke
 		return out, nil
 	}
 	d := &delivery{Engine: e, conn: conn, cause: cause, received: received}
+	if fresh, err := d.newcomer(ctx, &ev); err != nil {
+		return out, err
+	} else if fresh {
+		out.Note = "its repository was not known"
+	}
 	for _, o := range ev.Page.Objects {
 		if err := d.object(ctx, o, ev.Page.Met); err != nil {
 			return out, err
@@ -114,12 +121,34 @@ type delivery struct {
 }
 
 func (d *delivery) fetch(ref bitbucket.Ref) {
-	for _, r := range d.refs {
-		if r == ref {
-			return
+	if !slices.Contains(d.refs, ref) {
+		d.refs = append(d.refs, ref)
+	}
+}
+
+// newcomer has a repository read that the graph does not know, and reports whether that is so. Its pull requests and
+// branches are listed once it is known, so nothing else of the event is needed.
+func (d *delivery) newcomer(ctx context.Context, ev *bitbucket.Event) (bool, error) {
+	if ev.Repository == "" {
+		return false, nil
+	}
+	_, err := d.Store.Entity(ctx, ev.Repository, nil)
+	if !fault.Is(err, fault.NotFound) {
+		return false, err
+	}
+	r := ev.Repo
+	d.fetch(bitbucket.Ref{
+		Type: graph.TypeRepo, Key: ev.Repository, Workspace: cmp.Or(r.WorkspaceUUID, r.WorkspaceSlug), Project: r.Project, Slug: r.Slug, Name: r.Name,
+	})
+	ev.Page, ev.Pushes = bitbucket.Page{}, nil
+	fetch := ev.Fetch[:0:0]
+	for _, ref := range ev.Fetch {
+		if ref.Key != ev.Repository && !strings.HasPrefix(ref.Key, ev.Repository+":") {
+			fetch = append(fetch, ref)
 		}
 	}
-	d.refs = append(d.refs, ref)
+	ev.Fetch = fetch
+	return true, nil
 }
 
 // object applies one object in the scope of its listing. Where that is not known yet, what it lies in is read first.

@@ -103,6 +103,13 @@ func (p *pass) fetch(ctx context.Context, ref bitbucket.Ref) error {
 		return err
 	}
 	for _, o := range page.Objects {
+		outside, err := p.outside(ctx, o.Entity)
+		if err != nil {
+			return err
+		}
+		if outside {
+			return p.leave(ctx, o.Entity, page.RequestedAt)
+		}
 		scope, ok, err := p.scopeOf(ctx, p.conn.ID, o.Entity)
 		if err != nil {
 			return err
@@ -121,6 +128,48 @@ func (p *pass) fetch(ctx context.Context, ref bitbucket.Ref) error {
 	}
 	p.repos.add(page.Repos)
 	return p.newcomers(ctx)
+}
+
+// outside reports whether the connection does not cover an object: by itself, or as part of a repository that it does not
+// cover.
+func (p *pass) outside(ctx context.Context, e graph.Entity) (bool, error) {
+	if p.reader.Outside(e) {
+		return true, nil
+	}
+	repo, _, ok := strings.Cut(e.Key, ":pr:")
+	if !ok {
+		return false, nil
+	}
+	row, err := p.Store.Entity(ctx, repo, nil)
+	if fault.Is(err, fault.NotFound) {
+		return false, nil // it may be new
+	}
+	return p.reader.Outside(row.Entity), err
+}
+
+// leave takes what the connection does not cover out of its part of the graph, such as a repository that was moved to a
+// project that was not chosen. What is not in it needs nothing.
+func (p *pass) leave(ctx context.Context, e graph.Entity, asked time.Time) error {
+	row, err := p.Store.Entity(ctx, e.Key, nil)
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	scope, ok, err := p.scopeOf(ctx, p.conn.ID, row.Entity)
+	if err != nil || !ok {
+		return err
+	}
+	return p.close(ctx, scope.ID, e.Key, graph.Withdrawn, asked)
+}
+
+// close withdraws one object because of a delivery.
+func (p *pass) close(ctx context.Context, scope int64, key string, reason graph.Reason, asked time.Time) error {
+	_, err := p.Store.Withdraw(ctx, store.Withdrawal{
+		Scope: scope, Keys: []string{key}, Reason: reason, Stream: Stream(p.conn.ID), Cause: followUp(), Origin: "sync", RequestedAt: asked,
+	})
+	return err
 }
 
 // followUp is the cause of what is read because of a delivery.
@@ -219,8 +268,5 @@ func (p *pass) gone(ctx context.Context, ref bitbucket.Ref, asked time.Time) err
 	if err != nil || !ok {
 		return err
 	}
-	_, err = p.Store.Withdraw(ctx, store.Withdrawal{
-		Scope: scope.ID, Keys: []string{ref.Key}, Reason: reason, Stream: Stream(p.conn.ID), Cause: followUp(), Origin: "sync", RequestedAt: asked,
-	})
-	return err
+	return p.close(ctx, scope.ID, ref.Key, reason, asked)
 }

@@ -89,14 +89,15 @@ func (p *pass) poll(ctx context.Context, account bitbucket.Place, accounts int) 
 	if err != nil || !ok {
 		return err
 	}
-	slower := time.Duration(max(1, (accounts+pollsPerPrincipal-1)/max(1, pollsPerPrincipal*len(p.reader.Principals()))))
+	slower := float64(max(1, (accounts+pollsPerPrincipal-1)/max(1, pollsPerPrincipal*len(p.reader.Principals()))))
+	every := func(d time.Duration) time.Duration { return time.Duration(slower*float64(d)) - PollEvery/2 }
 	now := p.Now()
 	since := scope.Watermark
 	if since.IsZero() && scope.LastComplete != nil {
 		since = scope.LastComplete.Add(-overlap)
 	}
 	all, recent, tells := p.reader.Poll(account, since)
-	if last := projectScope.Watermark; last.IsZero() || now.Sub(last) >= slower*PollEvery-PollEvery/2 {
+	if last := projectScope.Watermark; last.IsZero() || now.Sub(last) >= every(PollEvery) {
 		if _, err := p.glance(ctx, projectScope, all); err != nil {
 			return err
 		}
@@ -104,7 +105,7 @@ func (p *pass) poll(ctx context.Context, account bitbucket.Place, accounts int) 
 			return err
 		}
 	}
-	if !tells || since.IsZero() || now.Sub(since)-overlap < slower*recentEvery-PollEvery/2 {
+	if !tells || since.IsZero() || now.Sub(since)-overlap < every(recentEvery) {
 		return nil
 	}
 	clock, err := p.glance(ctx, scope, recent)

@@ -27,6 +27,8 @@ type Reader interface {
 	Allowance() int
 	// Fetch reads one object as its listing would bring it; fault.NotFound where it is gone or not to be seen.
 	Fetch(ctx context.Context, ref bitbucket.Ref) (bitbucket.Page, error)
+	// Outside says of an object whether the connection does not cover it, such as since its owner chose other projects.
+	Outside(e graph.Entity) bool
 	// Exists reads one object directly, to tell a deleted one from one that a listing merely missed.
 	Exists(ctx context.Context, ref bitbucket.Ref) (bitbucket.Presence, error)
 	// Principals returns who reads for this connection, by the names that pages carry, and why one does not any more.

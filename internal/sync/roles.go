@@ -2,6 +2,7 @@ package sync
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/windlass-hq/windlass/internal/bitbucket"
@@ -92,9 +93,7 @@ func (cs clients[C]) Close() {
 func (cs clients[C]) Principals() map[string]error {
 	out := map[string]error{}
 	for _, c := range cs.all() {
-		for principal, trouble := range principals(c.Budgets()) {
-			out[principal] = trouble
-		}
+		maps.Copy(out, principals(c.Budgets()))
 	}
 	return out
 }

@@ -31,7 +31,7 @@ func (m *mentions) group(name string) string {
 
 // take returns who was added since the last take.
 func (m *mentions) take() []graph.Object {
-	out := append(m.met, m.people.Take()...)
+	out := slices.Concat(m.met, m.people.Take())
 	m.met = nil
 	return out
 }

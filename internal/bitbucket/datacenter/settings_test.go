@@ -195,9 +195,14 @@ func TestAnotherLevelIsTheSameGrant(t *testing.T) {
 		fmt.Fprint(w, page(0, 1000, -1, fmt.Sprintf(`{"user":%s,"permission":%q}`, userJSON(1, "ann"), granted)))
 	}))
 	for _, tc := range []struct{ granted, level, name string }{
-		{"REPO_READ", "read", "read for User 1"}, {"REPO_WRITE", "write", "write for User 1"}, {"REPO_ADMIN", "admin", "admin for User 1"},
-		{"PROJECT_CREATE", "project_create", "project_create for User 1"}, {"REPO_CREATE", "create-repo", "create-repo for User 1"},
-		{"LICENSED_USER", "licensed_user", "licensed_user for User 1"}, {"SYS_ADMIN", "sys_admin", "sys_admin for User 1"}, {"ADMIN", "admin", "admin for User 1"},
+		{"REPO_READ", "read", "read for User 1"},
+		{"REPO_WRITE", "write", "write for User 1"},
+		{"REPO_ADMIN", "admin", "admin for User 1"},
+		{"PROJECT_CREATE", "project_create", "project_create for User 1"},
+		{"REPO_CREATE", "create-repo", "create-repo for User 1"},
+		{"LICENSED_USER", "licensed_user", "licensed_user for User 1"},
+		{"SYS_ADMIN", "sys_admin", "sys_admin for User 1"},
+		{"ADMIN", "admin", "admin for User 1"},
 	} {
 		granted = tc.granted
 		pages, err := pagesOf(t, settingsOf(t, c, enginePlace(), bitbucket.ListUserPermissions))
@@ -322,7 +327,8 @@ func TestReviewersAreMerged(t *testing.T) {
 			map[string]graph.Properties{
 				"dc:i1:user:1": {"conditions": []any{"any branch -> model Production", "feature/* -> main"}, "requiredApprovals": int64(2)},
 				"dc:i1:user:2": {"conditions": nil, "requiredApprovals": int64(1)},
-			}, false,
+			},
+			false,
 		},
 		"a page": {page(0, 25, -1, condition("REPOSITORY", main, main, "0", ann)), map[string]graph.Properties{
 			"dc:i1:user:1": {"conditions": []any{"main -> main"}, "requiredApprovals": int64(0)},

@@ -377,7 +377,7 @@ func (x *restriction) names(branch string) bool {
 // globs matches a name with a pattern in which `**` stands for anything, `*` for anything but a slash and `?` for one
 // character but a slash.
 func globs(pattern, name string) bool {
-	for i := 0; i < len(pattern); i++ {
+	for i := range len(pattern) {
 		switch c := pattern[i]; c {
 		case '*':
 			rest, all := pattern[i+1:], false
