@@ -59,12 +59,12 @@ func (l dataCenterLife) record(s *sandbox.Sandbox) *record {
 
 // TestThirtyDays lives thirty days, of which every act changes something at Bitbucket, and reads everything at the end
 // of each. The graph equals what is true after every day, and afterwards what was true can be asked for of every day.
-// Each product and each database is met for all of them, the other pairs for ten.
+// Each product and each database is met for all of them, the other pairs for five.
 func TestThirtyDays(t *testing.T) {
 	sqlite, postgres := []life{cloudLife{}, dataCenterLife{dataCenterSide{"9.4"}}}, []life{dataCenterLife{dataCenterSide{"8.9"}}, cloudLife{}}
 	days := 30
 	if testing.Short() {
-		sqlite, postgres, days = sqlite[:1], postgres[:1], 5
+		sqlite, postgres, days = sqlite[:1], postgres[:1], 3
 	}
 	if n, err := strconv.Atoi(os.Getenv("WINDLASS_TEST_DAYS")); err == nil {
 		days = n
@@ -73,7 +73,7 @@ func TestThirtyDays(t *testing.T) {
 		for i, l := range lives {
 			db, days := database(t), days
 			if i > 0 {
-				days = min(days, 10)
+				days = min(days, 5)
 			}
 			t.Run(db.Name+"/"+l.String(), func(t *testing.T) {
 				t.Parallel()
