@@ -16,6 +16,31 @@ func (d dialect) path(property string) string {
 	return `$."` + property + `"`
 }
 
+// changing wraps a bound integer so that SQLite chooses no index by its value. What it chose by a value it prepares
+// again at each run, since that may be another one.
+func (d dialect) changing(bound string) string {
+	if d.postgres {
+		return "CAST(" + bound + " AS BIGINT)"
+	}
+	return "(" + bound + " + 0)"
+}
+
+// greater is the greater of two integers.
+func (d dialect) greater(a, b string) string {
+	if d.postgres {
+		return "GREATEST(" + a + ", " + b + ")"
+	}
+	return "max(" + a + ", " + b + ")"
+}
+
+// changingText is changing for a text.
+func (d dialect) changingText(bound string) string {
+	if d.postgres {
+		return bound
+	}
+	return "(" + bound + " || '')"
+}
+
 // get is the JSON value of a property: JSON text on SQLite, jsonb on PostgreSQL.
 func (d dialect) get(props, path string) string {
 	if d.postgres {

@@ -122,7 +122,7 @@ const unreadListings = `SELECT u.id, u.title, u.listing FROM (
 
 // anyUnread asks, in less time than it takes to prepare that, whether there may be some. Mostly there are none.
 const anyUnread = `SELECT EXISTS (SELECT 1 FROM scope WHERE listing IN (%[1]s) AND first_complete IS NULL)
-	OR EXISTS (SELECT 1 FROM scope WHERE listing IN (%[1]s) AND first_complete > $1)`
+	OR EXISTS (SELECT 1 FROM scope WHERE listing IN (%[1]s) AND first_complete > %[2]s)`
 
 // known returns the names of the listings that the store has. They are kinds of listings, of which a release brings a
 // few more, so they are read again as seldom as sizes are.
@@ -176,11 +176,11 @@ func (e *Engine) unread(ctx context.Context, at time.Time, viewer Viewer, c conc
 	for _, name := range sortedKeys(asked) {
 		if !apart[name] {
 			args = append(args, name)
-			matter = append(matter, "$"+strconv.Itoa(len(args)))
+			matter = append(matter, e.d.changingText("$"+strconv.Itoa(len(args))))
 		}
 	}
 	var some bool
-	if err := e.st.Reader().QueryRowContext(ctx, fmt.Sprintf(anyUnread, strings.Join(matter, ", ")), args...).Scan(&some); err != nil {
+	if err := e.asks.row(ctx, fmt.Sprintf(anyUnread, strings.Join(matter, ", "), e.d.changing("$1")), args, &some); err != nil {
 		return nil, fmt.Errorf("read scopes: %w", err)
 	}
 	if !some {

@@ -16,6 +16,7 @@ import (
 // Engine answers queries from one store. It is safe for concurrent use.
 type Engine struct {
 	st    *store.Store
+	asks  *statements
 	d     dialect
 	model *graph.Model
 	now   func() time.Time
@@ -32,18 +33,19 @@ type Engine struct {
 
 // New returns an engine over a store. The model declares what the graph may hold; the store knows what it has met.
 func New(st *store.Store, model *graph.Model) *Engine {
-	return &Engine{st: st, d: dialect{postgres: st.Dialect().Name() == "postgres"}, model: model, now: time.Now}
+	d := dialect{postgres: st.Dialect().Name() == "postgres"}
+	return &Engine{st: st, asks: &statements{db: st.Reader(), plain: d.postgres}, d: d, model: model, now: time.Now}
 }
 
 // WithClock returns an engine that takes the time from now instead of the system.
 func (e *Engine) WithClock(now func() time.Time) *Engine {
-	return &Engine{st: e.st, d: e.d, model: e.model, now: now, history: e.history}
+	return &Engine{st: e.st, asks: e.asks, d: e.d, model: e.model, now: now, history: e.history}
 }
 
 // WithHistory returns an engine that warns of moments before the one that from tells: versions that ended before it
 // have been removed. A zero time says that none have.
 func (e *Engine) WithHistory(from func(context.Context) (time.Time, error)) *Engine {
-	return &Engine{st: e.st, d: e.d, model: e.model, now: e.now, history: from}
+	return &Engine{st: e.st, asks: e.asks, d: e.d, model: e.model, now: e.now, history: from}
 }
 
 // countsAge is how long estimates of the graph's size are used, and countsCap where counting stops: beyond it a kind is
@@ -131,7 +133,7 @@ func moment(q *Query, r Request, now time.Time) (at, ahead *time.Time, err error
 
 // stream runs the statement and yields its rows.
 func (e *Engine) stream(ctx context.Context, p *plan, yield func(Row) error) (n int, err error) {
-	rows, err := e.st.Reader().QueryContext(ctx, p.sql, p.args...)
+	rows, err := e.asks.query(ctx, p.sql, p.args...)
 	if err != nil {
 		return 0, fmt.Errorf("run query: %w", err)
 	}
@@ -183,7 +185,7 @@ func (e *Engine) schema(ctx context.Context) (Schema, bool, error) {
 		return Schema{}, false, fmt.Errorf("read kinds: %w", err)
 	}
 	var tagged int64
-	err = e.st.Reader().QueryRowContext(ctx, "SELECT COUNT(*) FROM connection WHERE tag_account_name <> 0 AND account_name <> ''").Scan(&tagged)
+	err = e.asks.row(ctx, "SELECT COUNT(*) FROM connection WHERE tag_account_name <> 0 AND account_name <> ''", nil, &tagged)
 	if err != nil {
 		return Schema{}, false, fmt.Errorf("read connections: %w", err)
 	}

@@ -14,7 +14,9 @@ type row struct {
 	kinds []store.Kind    // of an entity; all stored kinds for *
 	edges []store.RelKind // of a relationship
 	edge  bool
-	col   func(column string) string
+	// choice says that conditions on it can be answered by several indexes, of which the better one depends on the constants.
+	choice bool
+	col    func(column string) string
 }
 
 // operand is a property at a row. It is a set of values, of which most operands have at most one.
@@ -45,11 +47,11 @@ func (p *planner) operand(r row, property string) operand {
 	case "_source":
 		return column{p: p, expr: r.col("source"), kind: String}
 	case "displayName":
-		return column{p: p, expr: r.col("name"), kind: String}
+		return column{p: p, expr: r.col("name"), kind: String, seen: r.choice}
 	case "_version":
 		return column{p: p, expr: r.col("version"), kind: Number}
 	case "_beginOn":
-		return stamp{column{p: p, expr: "(" + r.col("valid_from") + " / 1000)", kind: Number}, r.col("valid_from")}
+		return stamp{column{p: p, expr: "(" + r.col("valid_from") + " / 1000)", kind: Number, seen: r.choice}, r.col("valid_from")}
 	case "_createdOn":
 		return column{p: p, expr: created(r), kind: Number}
 	case "_type":
@@ -71,7 +73,7 @@ func (p *planner) operand(r row, property string) operand {
 		return nothing{p}
 	}
 	if c, kind, ok := p.promoted(r.kinds, property); ok {
-		return column{p: p, expr: r.col(c), kind: kind, nullable: true}
+		return column{p: p, expr: r.col(c), kind: kind, nullable: true, seen: r.choice}
 	}
 	return jsonProperty{p: p, props: r.col("props"), path: p.path(property), scalar: p.schema.scalar(r.kinds, property)}
 }
@@ -185,6 +187,7 @@ type column struct {
 	expr     string
 	kind     ValueKind // String, Number (an integer) or Boolean (1 or 0)
 	nullable bool
+	seen     bool // an index is chosen by the constants that it is compared with
 }
 
 func (o column) undefined() string { return o.expr + " IS NULL" }
@@ -195,17 +198,26 @@ func (o column) test(op Op, c *constant) string {
 		return "FALSE"
 	case c.kind == Boolean:
 		flag := map[any]int64{true: 1}[c.value]
-		return o.expr + " = CAST(" + o.p.bind(flag) + " AS BIGINT)"
+		return o.expr + " = " + o.integer(o.p.bind(flag))
 	case c.kind == Number:
-		typ := "NUMERIC"
 		if _, whole := c.value.(int64); whole {
-			typ = "BIGINT" // of the column's own type, or PostgreSQL would not use its index
+			return o.expr + " " + string(op) + " " + o.integer(c.bind())
 		}
-		return o.expr + " " + string(op) + " CAST(" + c.bind() + " AS " + typ + ")"
+		return o.expr + " " + string(op) + " CAST(" + c.bind() + " AS NUMERIC)"
+	case op == Equal && !o.seen:
+		return o.expr + " = " + o.p.d.changingText(c.bind())
 	case op == Equal:
 		return o.expr + " = " + c.bind()
 	}
 	return o.p.d.matches(op, o.expr, c.bind())
+}
+
+// integer is a bound constant of the column's own type, without which PostgreSQL would not use its index.
+func (o column) integer(bound string) string {
+	if o.seen {
+		return "CAST(" + bound + " AS BIGINT)"
+	}
+	return o.p.d.changing(bound)
 }
 
 func (o column) elements() string {
@@ -246,14 +258,16 @@ type stamp struct {
 	micros string
 }
 
+// stampLimit is far outside of all times, and a thousandfold of it still fits.
+const stampLimit = 1 << 52
+
 func (o stamp) test(op Op, c *constant) string {
 	ms, whole := c.value.(int64)
 	if !whole {
 		return o.column.test(op, c)
 	}
-	const limit = 1 << 52 // far outside of all times, and a thousandfold still fits
-	ms = max(-limit, min(limit, ms))
-	at := func(ms int64) string { return "CAST(" + o.p.bind(ms*1000) + " AS BIGINT)" }
+	ms = max(-stampLimit, min(stampLimit, ms))
+	at := func(ms int64) string { return o.integer(o.p.bind(ms * 1000)) }
 	switch op {
 	case Equal:
 		return "(" + o.micros + " >= " + at(ms) + " AND " + o.micros + " < " + at(ms+1) + ")"

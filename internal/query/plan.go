@@ -91,6 +91,9 @@ func (p *planner) once(name string, v any) string {
 	return p.bound[name]
 }
 
+// changing binds a number by which SQLite does not choose an index (dialect.changing).
+func (p *planner) changing(name string, n int64) string { return p.d.changing(p.once(name, n)) }
+
 // path binds a property name.
 func (p *planner) path(property string) string {
 	return p.once("path "+property, p.d.path(property))
@@ -102,13 +105,22 @@ func (p *planner) in(column string, ids []int64) string {
 	case 0:
 		return "FALSE"
 	case 1:
-		return column + " = " + p.once("kind "+strconv.FormatInt(ids[0], 10), ids[0])
+		return column + " = " + p.kind(ids[0])
 	}
 	list := make([]string, len(ids))
 	for i, id := range ids {
-		list[i] = p.once("kind "+strconv.FormatInt(id, 10), id)
+		list[i] = p.kind(id)
 	}
 	return column + " IN (" + strings.Join(list, ", ") + ")"
+}
+
+// kind writes the number of a kind: ours, and there are few.
+func (p *planner) kind(id int64) string {
+	n := strconv.FormatInt(id, 10)
+	if p.d.postgres {
+		return p.once("kind "+n, id)
+	}
+	return n
 }
 
 // plan makes the statement.

@@ -146,24 +146,17 @@ SELECT s.c0, s.a1 FROM (SELECT c0, SUM(CASE WHEN w1 = 1 THEN a1 END) AS a1 FROM 
 
 -- in_the_past
 -- FIND CodeRepo WITH name = 'windlass' THAT HAS PR WITH state = 'OPEN' AS p RETURN p.title AT date(2026-03-01T00:00:00Z)
-WITH s0 AS MATERIALIZED (SELECT e.id AS n0 FROM entity AS e WHERE e.kind = $2 AND (e.props -> CAST($3 AS TEXT)) = to_jsonb(CAST($4 AS TEXT)) AND +e.valid_from <= CAST($1 AS BIGINT) UNION ALL SELECT e.id AS n0 FROM (SELECT 0 AS span, CAST($5 AS BIGINT) AS until UNION ALL SELECT 1 AS span, CAST($6 AS BIGINT) AS until UNION ALL SELECT 2 AS span, CAST($7 AS BIGINT) AS until UNION ALL SELECT 3 AS span, CAST($8 AS BIGINT) AS until UNION ALL SELECT 4 AS span, CAST($9 AS BIGINT) AS until UNION ALL SELECT 5 AS span, CAST($10 AS BIGINT) AS until UNION ALL SELECT 6 AS span, CAST($11 AS BIGINT) AS until UNION ALL SELECT 7 AS span, CAST($12 AS BIGINT) AS until) AS w CROSS JOIN entity_old AS e WHERE e.kind = $2 AND (e.props -> CAST($3 AS TEXT)) = to_jsonb(CAST($4 AS TEXT)) AND +e.valid_from <= CAST($1 AS BIGINT) AND e.valid_to > CAST($1 AS BIGINT) AND (CASE WHEN e.valid_to - e.valid_from <= 3600000000 THEN 0 WHEN e.valid_to - e.valid_from <= 14400000000 THEN 1 WHEN e.valid_to - e.valid_from <= 57600000000 THEN 2 WHEN e.valid_to - e.valid_from <= 230400000000 THEN 3 WHEN e.valid_to - e.valid_from <= 921600000000 THEN 4 WHEN e.valid_to - e.valid_from <= 3686400000000 THEN 5 WHEN e.valid_to - e.valid_from <= 14745600000000 THEN 6 ELSE 7 END) = w.span AND e.valid_to <= w.until),
-s1 AS MATERIALIZED (SELECT r.to_id AS n1 FROM s0 AS s CROSS JOIN rel AS r LEFT JOIN entity AS e ON e.id = r.to_id AND +e.valid_from <= CAST($1 AS BIGINT) LEFT JOIN entity_old AS o ON o.id = CASE WHEN e.id IS NULL THEN r.to_id END AND +o.valid_from <= CAST($1 AS BIGINT) AND o.valid_to > CAST($1 AS BIGINT) WHERE r.from_id = s.n0 AND r.kind = $13 AND +r.valid_from <= CAST($1 AS BIGINT) AND COALESCE(e.id, o.id) IS NOT NULL AND CASE WHEN e.id IS NULL THEN o.state ELSE e.state END = $14 UNION ALL SELECT r.to_id AS n1 FROM s0 AS s CROSS JOIN rel_old AS r LEFT JOIN entity AS e ON e.id = r.to_id AND +e.valid_from <= CAST($1 AS BIGINT) LEFT JOIN entity_old AS o ON o.id = CASE WHEN e.id IS NULL THEN r.to_id END AND +o.valid_from <= CAST($1 AS BIGINT) AND o.valid_to > CAST($1 AS BIGINT) WHERE r.from_id = s.n0 AND r.kind = $13 AND +r.valid_from <= CAST($1 AS BIGINT) AND r.valid_to > CAST($1 AS BIGINT) AND COALESCE(e.id, o.id) IS NOT NULL AND CASE WHEN e.id IS NULL THEN o.state ELSE e.state END = $14)
-SELECT CAST((CASE WHEN e1.id IS NULL THEN o1.props ELSE e1.props END -> CAST($15 AS TEXT)) AS TEXT) FROM s1 AS s LEFT JOIN entity AS e1 ON e1.id = s.n1 AND +e1.valid_from <= CAST($1 AS BIGINT) LEFT JOIN entity_old AS o1 ON o1.id = CASE WHEN e1.id IS NULL THEN s.n1 END AND +o1.valid_from <= CAST($1 AS BIGINT) AND o1.valid_to > CAST($1 AS BIGINT) ORDER BY s.n1
+WITH s0 AS MATERIALIZED (SELECT e.id AS n0 FROM entity AS e WHERE e.kind = $2 AND (e.props -> CAST($3 AS TEXT)) = to_jsonb(CAST($4 AS TEXT)) AND +e.valid_from <= CAST($1 AS BIGINT) UNION ALL SELECT e.id AS n0 FROM (VALUES (0, 3600000000), (1, 7200000000), (2, 14400000000), (3, 28800000000), (4, 57600000000), (5, 115200000000), (6, 230400000000), (7, 460800000000), (8, 921600000000), (9, 1843200000000), (10, 3686400000000), (11, 7372800000000), (12, 14745600000000), (13, 1152921504606846976)) AS w CROSS JOIN entity_old AS e WHERE e.kind = $2 AND (e.props -> CAST($3 AS TEXT)) = to_jsonb(CAST($4 AS TEXT)) AND (CASE WHEN e.valid_to - e.valid_from <= 3600000000 THEN 0 WHEN e.valid_to - e.valid_from <= 7200000000 THEN 1 WHEN e.valid_to - e.valid_from <= 14400000000 THEN 2 WHEN e.valid_to - e.valid_from <= 28800000000 THEN 3 WHEN e.valid_to - e.valid_from <= 57600000000 THEN 4 WHEN e.valid_to - e.valid_from <= 115200000000 THEN 5 WHEN e.valid_to - e.valid_from <= 230400000000 THEN 6 WHEN e.valid_to - e.valid_from <= 460800000000 THEN 7 WHEN e.valid_to - e.valid_from <= 921600000000 THEN 8 WHEN e.valid_to - e.valid_from <= 1843200000000 THEN 9 WHEN e.valid_to - e.valid_from <= 3686400000000 THEN 10 WHEN e.valid_to - e.valid_from <= 7372800000000 THEN 11 WHEN e.valid_to - e.valid_from <= 14745600000000 THEN 12 ELSE 13 END) = w.column1 AND e.valid_from >= CAST($1 AS BIGINT) - w.column2 AND e.valid_from <= CAST($5 AS BIGINT) AND e.valid_to > CAST($1 AS BIGINT)),
+s1 AS MATERIALIZED (SELECT r.to_id AS n1 FROM s0 AS s CROSS JOIN rel AS r LEFT JOIN entity AS e ON e.id = r.to_id AND +e.valid_from <= CAST($1 AS BIGINT) LEFT JOIN entity_old AS o ON o.id = CASE WHEN e.id IS NULL THEN r.to_id END AND +o.valid_from <= CAST($1 AS BIGINT) AND o.valid_to > CAST($1 AS BIGINT) WHERE r.from_id = s.n0 AND r.kind = $6 AND +r.valid_from <= CAST($1 AS BIGINT) AND COALESCE(e.id, o.id) IS NOT NULL AND CASE WHEN e.id IS NULL THEN o.state ELSE e.state END = $7 UNION ALL SELECT r.to_id AS n1 FROM s0 AS s CROSS JOIN rel_old AS r LEFT JOIN entity AS e ON e.id = r.to_id AND +e.valid_from <= CAST($1 AS BIGINT) LEFT JOIN entity_old AS o ON o.id = CASE WHEN e.id IS NULL THEN r.to_id END AND +o.valid_from <= CAST($1 AS BIGINT) AND o.valid_to > CAST($1 AS BIGINT) WHERE r.from_id = s.n0 AND r.kind = $6 AND +r.valid_from <= CAST($1 AS BIGINT) AND r.valid_to > CAST($1 AS BIGINT) AND COALESCE(e.id, o.id) IS NOT NULL AND CASE WHEN e.id IS NULL THEN o.state ELSE e.state END = $7)
+SELECT CAST((CASE WHEN e1.id IS NULL THEN o1.props ELSE e1.props END -> CAST($8 AS TEXT)) AS TEXT) FROM s1 AS s LEFT JOIN entity AS e1 ON e1.id = s.n1 AND +e1.valid_from <= CAST($1 AS BIGINT) LEFT JOIN entity_old AS o1 ON o1.id = CASE WHEN e1.id IS NULL THEN s.n1 END AND +o1.valid_from <= CAST($1 AS BIGINT) AND o1.valid_to > CAST($1 AS BIGINT) ORDER BY s.n1
 -- $1 int64 1772323200000000
 -- $2 int64 10
 -- $3 string name
 -- $4 string windlass
--- $5 int64 1772326800000000
--- $6 int64 1772337600000000
--- $7 int64 1772380800000000
--- $8 int64 1772553600000000
--- $9 int64 1773244800000000
--- $10 int64 1776009600000000
--- $11 int64 1787068800000000
--- $12 int64 9223372036854775807
--- $13 int64 8
--- $14 string OPEN
--- $15 string title
+-- $5 int64 1772323200000000
+-- $6 int64 8
+-- $7 string OPEN
+-- $8 string title
 
 -- restricted_viewer
 -- FIND CodeRepo THAT HAS PR WITH state = 'OPEN' AS p RETURN COUNT(p)

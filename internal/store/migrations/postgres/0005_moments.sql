@@ -13,18 +13,27 @@ CREATE INDEX rel_to ON rel (to_id, kind, from_id, valid_from);
 DROP INDEX rel_old_to;
 CREATE INDEX rel_old_to ON rel_old (to_id, kind, from_id, valid_from, valid_to);
 
--- Closed versions by how long they were valid, in classes from an hour up by fours (internal/query/plan_past.go has the
--- same expression): of one class, those that were valid at a moment ended soon after it.
+-- Of one state only what is old enough: most of what is open was opened lately.
+CREATE INDEX entity_state_from ON entity (kind, state, (COALESCE(approved, 2)), valid_from, approved, created_on);
+
+-- Closed versions by how long they were valid, in classes from an hour up by twos (internal/query/plan_past.go has the
+-- same expression): of one class, those that were valid at a moment began soon before it.
 CREATE INDEX entity_old_at ON entity_old (kind, (CASE
-  WHEN valid_to - valid_from <= 3600000000 THEN 0 WHEN valid_to - valid_from <= 14400000000 THEN 1
-  WHEN valid_to - valid_from <= 57600000000 THEN 2 WHEN valid_to - valid_from <= 230400000000 THEN 3
-  WHEN valid_to - valid_from <= 921600000000 THEN 4 WHEN valid_to - valid_from <= 3686400000000 THEN 5
-  WHEN valid_to - valid_from <= 14745600000000 THEN 6 ELSE 7 END), valid_to, valid_from, state, approved, created_on);
-CREATE INDEX entity_old_state ON entity_old (kind, state, (CASE
-  WHEN valid_to - valid_from <= 3600000000 THEN 0 WHEN valid_to - valid_from <= 14400000000 THEN 1
-  WHEN valid_to - valid_from <= 57600000000 THEN 2 WHEN valid_to - valid_from <= 230400000000 THEN 3
-  WHEN valid_to - valid_from <= 921600000000 THEN 4 WHEN valid_to - valid_from <= 3686400000000 THEN 5
-  WHEN valid_to - valid_from <= 14745600000000 THEN 6 ELSE 7 END), valid_to, valid_from, approved, created_on);
+  WHEN valid_to - valid_from <= 3600000000 THEN 0 WHEN valid_to - valid_from <= 7200000000 THEN 1
+  WHEN valid_to - valid_from <= 14400000000 THEN 2 WHEN valid_to - valid_from <= 28800000000 THEN 3
+  WHEN valid_to - valid_from <= 57600000000 THEN 4 WHEN valid_to - valid_from <= 115200000000 THEN 5
+  WHEN valid_to - valid_from <= 230400000000 THEN 6 WHEN valid_to - valid_from <= 460800000000 THEN 7
+  WHEN valid_to - valid_from <= 921600000000 THEN 8 WHEN valid_to - valid_from <= 1843200000000 THEN 9
+  WHEN valid_to - valid_from <= 3686400000000 THEN 10 WHEN valid_to - valid_from <= 7372800000000 THEN 11
+  WHEN valid_to - valid_from <= 14745600000000 THEN 12 ELSE 13 END), valid_from, valid_to, state, approved, created_on);
+CREATE INDEX entity_old_state ON entity_old (kind, state, (COALESCE(approved, 2)), (CASE
+  WHEN valid_to - valid_from <= 3600000000 THEN 0 WHEN valid_to - valid_from <= 7200000000 THEN 1
+  WHEN valid_to - valid_from <= 14400000000 THEN 2 WHEN valid_to - valid_from <= 28800000000 THEN 3
+  WHEN valid_to - valid_from <= 57600000000 THEN 4 WHEN valid_to - valid_from <= 115200000000 THEN 5
+  WHEN valid_to - valid_from <= 230400000000 THEN 6 WHEN valid_to - valid_from <= 460800000000 THEN 7
+  WHEN valid_to - valid_from <= 921600000000 THEN 8 WHEN valid_to - valid_from <= 1843200000000 THEN 9
+  WHEN valid_to - valid_from <= 3686400000000 THEN 10 WHEN valid_to - valid_from <= 7372800000000 THEN 11
+  WHEN valid_to - valid_from <= 14745600000000 THEN 12 ELSE 13 END), valid_from, valid_to, approved, created_on);
 DROP INDEX entity_old_from;
 
 -- What was never listed completely before a moment.
