@@ -56,6 +56,7 @@ func (s *Sandbox) CreateRepository(o RepositorySpec) (string, error) {
 	ws.repos = append(slices.Clone(ws.repos), r)
 	ws.bySlug[r.slug] = r
 	s.world.repoCount++
+	s.tell(announcement{key: "repo:created", repo: r})
 	return r.id.String(), nil
 }
 
@@ -75,8 +76,10 @@ func (s *Sandbox) RenameRepository(repository, name string) error {
 		return fault.New(fault.Conflict, "%s/%s exists already", r.ws.slug, slug)
 	}
 	delete(r.ws.bySlug, r.slug)
+	oldName, oldFull := r.name, r.fullName()
 	r.name, r.slug, r.updated = name, slug, s.now()
 	r.ws.bySlug[slug] = r
+	s.tellRepository(r, nil, changed{"name", oldName, r.name}, changed{"full_name", oldFull, r.fullName()})
 	return nil
 }
 
@@ -107,6 +110,9 @@ func (s *Sandbox) drop(r *repo) {
 	}
 	world.repoCount--
 	world.prCount -= len(r.prs)
+	if !world.instance { // Data Center tells nobody (FACTS 146)
+		s.tell(announcement{key: "repo:deleted", repo: r})
+	}
 }
 
 // CreateProject makes a project and returns its id in braces.

@@ -42,6 +42,7 @@ func (a acts) Push(p Push) (Pushed, error) {
 		if err != nil {
 			return err
 		}
+		x.by = by
 		if p.Branch == "" {
 			p.Branch = x.repo.main
 		}
@@ -83,7 +84,7 @@ func (a acts) Push(p Push) (Pushed, error) {
 			x.repo.edit() // what is derived from the name of the main branch stays as it is
 			x.repo.empty, x.repo.main = false, p.Branch
 		}
-		x.s.moved(x.repo, p.Branch, after, by, x.at)
+		x.moved(p.Branch, after)
 		return nil
 	})
 	return done, err
@@ -111,6 +112,8 @@ type edit struct {
 	graph *graph
 	store *store
 	at    int64
+	by    *user    // whom hooks are told it was; nil: the administrator
+	news  []func() // what hooks are told beside what was pushed
 }
 
 // change runs one change of a repository. The generated history is written out first, because it is derived from the
@@ -128,6 +131,7 @@ func (a acts) change(name string, do func(*edit) error) error {
 		return fault.Wrap(err, fault.Internal, "cannot write the git repository of %s", name)
 	}
 	x := &edit{s: s, repo: r, graph: r.ws.world.graph(r), store: &store{disk: d}, at: s.now()}
+	before := maps.Clone(x.graph.branches)
 	if err := do(x); err != nil {
 		return err
 	}
@@ -137,7 +141,18 @@ func (a acts) change(name string, do func(*edit) error) error {
 		return fault.Wrap(err, fault.Internal, "cannot write the git repository of %s", name)
 	}
 	r.updated = max(r.updated, x.at)
+	for _, m := range moves(before, x.graph.branches, false) {
+		s.tellPush(r, x.by, []refMove{m})
+	}
+	for _, tell := range x.news {
+		tell()
+	}
 	return nil
+}
+
+// tell has hooks told what becomes of a pull request, once it has.
+func (x *edit) tell(what happening, n news) {
+	x.news = append(x.news, func() { x.s.tellPull(what, n) })
 }
 
 func (x *edit) user(name string) (*user, error) {
@@ -178,13 +193,22 @@ func (x *edit) commit(tree hash, parents []hash, by *user, message string) hash 
 	return c.hash
 }
 
-// moved lets the open pull requests of a branch follow it. The caller holds the write lock.
-func (s *Sandbox) moved(r *repo, branch string, to hash, by *user, at int64) {
+// moved lets the open pull requests of a branch follow it.
+func (x *edit) moved(branch string, to hash) {
+	for _, n := range x.s.moved(x.repo, branch, to, x.by, x.at) {
+		x.tell(prPushed, n)
+	}
+}
+
+// moved lets the open pull requests of a branch follow it and returns what is to be told of them. The caller holds the
+// write lock.
+func (s *Sandbox) moved(r *repo, branch string, to hash, by *user, at int64) (all []news) {
 	r.edits++
 	for _, p := range r.prs {
 		if p.state != open || p.source != r || p.srcBranch != branch {
 			continue
 		}
+		all = append(all, newsOf(p, by))
 		if p.firstHash == (hash{}) {
 			p.firstHash = p.srcHash
 		}
@@ -192,6 +216,7 @@ func (s *Sandbox) moved(r *repo, branch string, to hash, by *user, at int64) {
 		p.version++
 		p.updates = append(p.updates, update{by: by, at: at, source: to})
 	}
+	return all
 }
 
 // mergeBase returns the newest commit that both sides have, or nil.

@@ -100,6 +100,7 @@ func commands() map[string]command {
 			return did(s.SetPublic(Place{Project: a.Project, Repository: a.Repository}, a.Public))
 		}),
 		"clock":           setClock,
+		"webhooks":        setWebhooks,
 		"day":             with(playDay),
 		"member/add":      with(func(s *Sandbox, a naming) (any, error) { return did(s.AddMember(a.Workspace, a.User, a.Admin)) }),
 		"member/remove":   with(func(s *Sandbox, a naming) (any, error) { return did(s.RemoveMember(a.Workspace, a.User)) }),
@@ -127,6 +128,17 @@ func commands() map[string]command {
 func playDay(s *Sandbox, o DayOptions) (any, error) {
 	done, err := s.Day(o)
 	return named("acts", done, err)
+}
+
+// setWebhooks changes only the keys that are in the JSON.
+func setWebhooks(s *Sandbox, body []byte) (any, error) {
+	s.courier.mu.Lock()
+	w := s.courier.how
+	s.courier.mu.Unlock()
+	if err := decode(body, &w); err != nil {
+		return nil, err
+	}
+	return did(s.SetWebhooks(w))
 }
 
 // setClock takes {"skew": "3m"}, "-3m" to be behind.
@@ -170,6 +182,16 @@ func (s *Sandbox) serveControl(rw http.ResponseWriter, req *http.Request) {
 	switch req.Method + " " + req.URL.Path {
 	case "GET /sandbox/stats":
 		writeControl(rw, http.StatusOK, s.Stats())
+		return
+	case "GET /sandbox/webhooks":
+		writeControl(rw, http.StatusOK, s.WebhookCounts())
+		return
+	case "POST /sandbox/webhooks/settle":
+		if err := s.Settle(req.Context()); err != nil {
+			writeControl(rw, http.StatusGatewayTimeout, map[string]string{"error": err.Error()})
+			return
+		}
+		writeControl(rw, http.StatusOK, s.WebhookCounts())
 		return
 	case "GET /sandbox/ssh-keys":
 		writeControl(rw, http.StatusOK, s.knownSSH())

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/windlass-hq/windlass/internal/fault"
@@ -26,6 +27,7 @@ func (a acts) Comment(repository string, id int, name string) error {
 	}
 	p.updated = at
 	p.repo.edits++
+	s.tellPull(prCommented, newsOf(p, u))
 	return nil
 }
 
@@ -91,9 +93,16 @@ func (a acts) SetPublic(p Place, public bool) error {
 	return a.alter(p, func(at site) error {
 		switch {
 		case at.repo != nil:
+			was := a.s.shown(at.world, func(w *writer) { w.dcRepo(at.repo) })
 			at.repo.private, at.repo.updated = !public, a.s.now()
+			if at.dc != nil {
+				a.s.tellRepository(at.repo, was)
+			}
 		case at.project != nil:
-			at.project.private, at.project.updated = !public, a.s.now()
+			p := at.project
+			was, private := a.s.shown(at.world, func(w *writer) { w.dcProject(p) }), p.private
+			p.private, p.updated = !public, a.s.now()
+			a.s.tellProject(p, was, changed{"is_private", strconv.FormatBool(private), strconv.FormatBool(p.private)})
 		default:
 			return fault.New(fault.Invalid, "a repository or a project is public or private")
 		}
@@ -128,7 +137,9 @@ func (s *Sandbox) RenameProject(project, name, key string) error {
 	if key != "" && key != p.key && (key != strings.ToUpper(key) || p.ws.project(key) != nil) {
 		return fault.New(fault.Invalid, "%q cannot be a project's key in %s", key, p.ws.slug)
 	}
+	oldName, oldKey := p.name, p.key
 	p.rename(name, key, s.now())
+	s.tellProject(p, nil, changed{"name", oldName, p.name}, changed{"key", oldKey, p.key})
 	return nil
 }
 
@@ -152,8 +163,10 @@ func (d DataCenter) RenameProject(project, name, key string) error {
 		if other := dc.project(key); p.owner != nil || key != "" && (key != strings.ToUpper(key) || key[0] == '~' || other != nil && other != p) {
 			return fault.New(fault.Invalid, "%s cannot become %q", p.key, key)
 		}
+		was := d.s.shown(dc.world, func(w *writer) { w.dcProject(p) })
 		p.rename(name, key, d.s.now())
 		p.ws.name, p.ws.slug = p.name, p.key
+		d.s.tellProject(p, was)
 		return nil
 	})
 }

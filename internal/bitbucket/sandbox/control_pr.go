@@ -28,6 +28,7 @@ func (a acts) OpenPullRequest(o PullRequestSpec) (int, error) {
 			return err
 		}
 		r := x.repo
+		x.by = by
 		if o.Destination == "" {
 			o.Destination = r.main
 		}
@@ -60,6 +61,7 @@ func (a acts) OpenPullRequest(o PullRequestSpec) (int, error) {
 		r.prs = append(r.prs, p)
 		r.ws.world.prCount++
 		id = int(p.id)
+		x.tell(prOpened, newsOf(p, by))
 		return nil
 	})
 	return id, err
@@ -92,6 +94,8 @@ func (a acts) judge(repository string, id int, name string, v verdict) error {
 	if err != nil {
 		return err
 	}
+	n := newsOf(p, u)
+	n.verdict = v
 	at := s.now()
 	x := p.participant(u)
 	x.verdict, x.on, x.at = v, at, at
@@ -100,6 +104,7 @@ func (a acts) judge(repository string, id int, name string, v verdict) error {
 	}
 	p.updated = at
 	p.repo.edits++
+	s.tellPull(prJudged, n)
 	return nil
 }
 
@@ -144,7 +149,8 @@ func (a acts) Merge(repository string, id int, user string) (string, error) {
 			delete(x.graph.branches, p.srcBranch)
 		}
 		name = p.mergeHash.String()
-		x.s.moved(x.repo, p.dstBranch, p.mergeHash, by, x.at)
+		x.moved(p.dstBranch, p.mergeHash)
+		x.tell(prMerged, newsOf(p, by))
 		return nil
 	})
 	return name, err
@@ -159,6 +165,7 @@ func (a acts) Decline(repository string, id int, user, reason string) error {
 		}
 		p.close(by, declined, x.at)
 		p.reason = reason
+		x.tell(prDeclined, newsOf(p, by))
 		return nil
 	})
 }
@@ -173,6 +180,7 @@ func (x *edit) closing(repository string, id int, name string) (*pullRequest, *u
 	if err != nil {
 		return nil, nil, err
 	}
+	x.by = by
 	return p, by, nil
 }
 
@@ -199,6 +207,8 @@ func (a acts) UpdatePullRequest(o PullRequestUpdate) error {
 		if err != nil {
 			return err
 		}
+		x.by = p.author
+		n := newsOf(p, p.author)
 		if o.Destination != nil {
 			if err := x.retarget(p, *o.Destination); err != nil {
 				return err
@@ -233,6 +243,16 @@ func (a acts) UpdatePullRequest(o PullRequestUpdate) error {
 		}
 		p.updated = x.at
 		p.version++
+		switch {
+		case o.Title != nil || o.Description != nil || o.Draft != nil || o.Destination != nil:
+			x.tell(prEdited, n)
+			if o.Reviewers == nil || !x.repo.ws.world.instance {
+				break
+			}
+			fallthrough
+		default:
+			x.tell(prReviewers, n)
+		}
 		return nil
 	})
 }
@@ -246,6 +266,7 @@ func (a acts) DeletePullRequest(repository string, id int) error {
 		}
 		x.repo.prs = slices.Delete(slices.Clone(x.repo.prs), i, i+1)
 		x.repo.ws.world.prCount--
+		x.tell(prDeleted, newsOf(p, x.by))
 		return nil
 	})
 }

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/windlass-hq/windlass/internal/fault"
@@ -13,6 +14,9 @@ type DayOptions struct {
 	Seed    uint64 `json:"seed"`    // 0 means the sandbox's
 	Day     int    `json:"day"`     // its number; other numbers, other acts
 	Acts    int    `json:"acts"`    // default 200
+
+	// Without names acts that nobody does, such as those that no webhook tells: "grant", "group/create".
+	Without []string `json:"without"`
 }
 
 // Act is one control act, as it can be posted to /sandbox/{Command}.
@@ -34,7 +38,7 @@ func (s *Sandbox) Day(o DayOptions) ([]Act, error) {
 		o.Seed = s.opts.Seed
 	}
 	setDefault(&o.Acts, 200)
-	d := &today{s: s, r: derive(o.Seed, streamDay, uint64(o.Day))}
+	d := &today{s: s, without: o.Without, r: derive(o.Seed, streamDay, uint64(o.Day))}
 	switch o.Product {
 	case "", "cloud":
 		d.w = s.world
@@ -82,6 +86,8 @@ type today struct {
 	prefix string      // of the commands
 	r      random
 	keep   map[*user]bool // who signs in to the sandbox
+
+	without []string
 }
 
 // known finds out who must stay.
@@ -133,7 +139,7 @@ func (d *today) choose() order {
 		n, all := d.r.intn(1000), d.habits()
 		for _, h := range all {
 			if n -= h.often; n < 0 {
-				if o, ok := h.do(); ok {
+				if o, ok := h.do(); ok && !slices.Contains(d.without, o.command) {
 					return o
 				}
 				break

@@ -129,6 +129,12 @@ func (d DataCenter) CreateRepository(o DCRepositorySpec) (int, error) {
 		dc.lastRepo++
 		dc.place(r)
 		id = int(r.number)
+		if r.parent != nil {
+			d.s.tell(announcement{key: "repo:forked", repo: r.parent, body: func(w *writer) {
+				w.text(`,"repository":`)
+				w.dcRepo(r)
+			}})
+		}
 		return nil
 	})
 	return id, err
@@ -158,9 +164,11 @@ func (d DataCenter) RenameRepository(repository, name string) error {
 				return err
 			}
 		}
+		was := d.s.shown(dc.world, func(w *writer) { w.dcRepo(r) })
 		delete(r.ws.bySlug, r.slug)
 		r.name, r.slug, r.updated = name, slug, d.s.now()
 		r.ws.bySlug[slug] = r
+		d.s.tellRepository(r, was)
 		return nil
 	})
 }
@@ -179,11 +187,13 @@ func (d DataCenter) MoveRepository(repository, project string) error {
 		if err := to.accepts(r.slug); err != nil {
 			return err
 		}
+		was := d.s.shown(dc.world, func(w *writer) { w.dcRepo(r) })
 		r.ws.repos = slices.DeleteFunc(slices.Clone(r.ws.repos), func(x *repo) bool { return x == r })
 		delete(r.ws.bySlug, r.slug)
 		r.project, r.ws, r.updated = to, to.ws, d.s.now()
 		to.ws.repos = append(slices.Clone(to.ws.repos), r)
 		to.ws.bySlug[r.slug] = r
+		d.s.tellRepository(r, was)
 		return nil
 	})
 }
@@ -193,7 +203,9 @@ func (d DataCenter) ArchiveRepository(repository string, archived bool) error {
 	return d.structure(func(dc *dataCenter) error {
 		r, err := dc.world.findRepo(repository)
 		if err == nil {
+			was := d.s.shown(dc.world, func(w *writer) { w.dcRepo(r) })
 			r.archived, r.updated = archived, d.s.now()
+			d.s.tellRepository(r, was)
 		}
 		return err
 	})

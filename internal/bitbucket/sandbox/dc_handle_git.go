@@ -102,9 +102,9 @@ func (w *writer) dcCommit(k *commit) {
 	w.hash("id", k.hash, 40)
 	w.hash("displayId", k.hash, 11)
 	w.dcIdent("author", k.author)
-	w.integer("authorTimestamp", k.at*1000)
+	w.dcStamp("authorTimestamp", k.at)
 	w.dcIdent("committer", k.committer)
-	w.integer("committerTimestamp", k.done*1000)
+	w.dcStamp("committerTimestamp", k.done)
 	w.str("message", strings.TrimRight(k.message, "\n"))
 	w.text(`,"parents":[`)
 	for _, p := range k.parents {

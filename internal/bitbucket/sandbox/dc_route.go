@@ -67,6 +67,10 @@ func dcRoutes(v dcVersion) []*route {
 		for _, r := range []*route{
 			get(at+"/webhooks", dcSignedIn, (*call).dcWebhooks),
 			get(at+"/webhooks/{webhookId}", dcSignedIn, (*call).dcWebhook),
+			get(at+"/webhooks/{webhookId}/latest", dcSignedIn, (*call).dcWebhookLatest),
+			get(at+"/webhooks/{webhookId}/statistics", dcSignedIn, (*call).dcWebhookStatistics),
+			get(at+"/webhooks/{webhookId}/statistics/summary", dcSignedIn, (*call).dcWebhookSummary),
+			{method: http.MethodPost, path: at + "/webhooks/test", need: dcSignedIn, handle: (*call).dcTestWebhook},
 			{method: http.MethodPost, path: at + "/webhooks", need: dcSignedIn, writes: true, handle: (*call).dcCreateWebhook},
 			{method: http.MethodPut, path: at + "/webhooks/{webhookId}", need: dcSignedIn, writes: true, handle: (*call).dcUpdateWebhook},
 			{method: http.MethodDelete, path: at + "/webhooks/{webhookId}", need: dcSignedIn, writes: true, handle: (*call).dcDeleteWebhook},

@@ -52,6 +52,7 @@ func (s *Sandbox) dcSite(req *http.Request) string {
 func (c *call) answerDC() *failure {
 	w := c.out
 	w.site, w.ssh, w.version, w.view = c.s.dcSite(c.req), c.s.SSHBase(), c.dc.version, view{full: true}
+	c.s.remember(true, bases{site: w.site})
 	w.iso = c.s.opts.DCISODates && w.version.atLeast(10, 0)
 	if c.route.writes {
 		c.s.mu.Lock()

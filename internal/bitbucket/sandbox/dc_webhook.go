@@ -9,7 +9,7 @@ import (
 	"strconv"
 )
 
-// webhook is a registration (FACTS 145). It is kept and shown; the sandbox delivers nothing to it yet.
+// webhook is a registration (FACTS 145).
 type webhook struct {
 	id      int32
 	name    string
@@ -118,11 +118,13 @@ func (c *call) dcWebhooks() *failure {
 }
 
 // hook finds one by the id that ends the path.
-func (c *call) hook() (list *[]*webhook, at int, f *failure) {
+func (c *call) hook() (list *[]*webhook, at int, f *failure) { return c.hookAt(c.args[len(c.args)-1]) }
+
+// hookAt finds one by its id.
+func (c *call) hookAt(id string) (list *[]*webhook, at int, f *failure) {
 	if list, f = c.hooks(); f != nil {
 		return nil, 0, f
 	}
-	id := c.args[len(c.args)-1]
 	at = slices.IndexFunc(*list, func(h *webhook) bool { return strconv.Itoa(int(h.id)) == id })
 	if at < 0 {
 		return nil, 0, dcFail(http.StatusNotFound, "No webhook exists with ID "+id, "com.atlassian.webhooks.NoSuchWebhookException")

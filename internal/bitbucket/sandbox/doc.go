@@ -87,6 +87,8 @@
 //	/sandbox/ssh-keys           SSHKey; GET answers the keys with the host's
 //	/sandbox/ssh-keys/remove    {"name"}
 //	/sandbox/day                DayOptions: a whole day of acts, on either product; answers {"acts": [Act, …]}
+//	/sandbox/webhooks           Webhooks: the keys to change; GET answers WebhookCounts
+//	/sandbox/webhooks/settle    waits until every delivery is done; answers WebhookCounts
 //	/sandbox/clock              {"skew": "3m"}: how far the sandbox's clock is ahead; "-3m" is behind
 //	/sandbox/fault/add          Fault; answers {"id": n}
 //	/sandbox/fault/remove       {"id"}; answers {"hit": n}

@@ -19,6 +19,7 @@ const (
 	streamSSH
 	streamSettings
 	streamDay
+	streamWebhook
 )
 
 const (

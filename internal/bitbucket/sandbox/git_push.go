@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -84,9 +85,10 @@ func (s *Sandbox) learn(ctx context.Context, r *repo, d *objects, by *user) erro
 		r.ws.world.adopt(g, found)
 	}
 	at := s.now()
-	for name, h := range branches {
-		if g.branches[name] != h {
-			s.moved(r, name, h, by, at)
+	var followed []news
+	for _, name := range slices.Sorted(maps.Keys(branches)) {
+		if h := branches[name]; g.branches[name] != h {
+			followed = append(followed, s.moved(r, name, h, by, at)...)
 		}
 	}
 	if r.empty && len(branches) > 0 {
@@ -97,8 +99,13 @@ func (s *Sandbox) learn(ctx context.Context, r *repo, d *objects, by *user) erro
 			}
 		}
 	}
+	pushed := append(moves(g.branches, branches, false), moves(g.tags, tags, true)...)
 	g.branches, g.tags, g.objects = branches, tags, objects
 	r.updated = at
+	s.tellPush(r, by, pushed)
+	for _, n := range followed {
+		s.tellPull(prPushed, n)
+	}
 	return d.saveRefs(r, g)
 }
 

@@ -46,6 +46,9 @@ type Options struct {
 
 	Faults []Fault
 
+	// Webhooks say how deliveries go; see SetWebhooks.
+	Webhooks Webhooks
+
 	// ImportGit is a local clone that becomes one more repository; see importGit for the rule.
 	ImportGit string
 
@@ -111,6 +114,9 @@ type Sandbox struct {
 
 	writers sync.Pool // of *writer, for their buffers
 
+	courier             *courier
+	cloudBases, dcBases atomic.Pointer[bases] // where each was called last
+
 	dcVersion dcVersion
 	dcRoutes  *routeTable
 	dcOnce    sync.Once
@@ -164,6 +170,9 @@ func New(o Options) (*Sandbox, error) {
 	s.stats, s.commands = newStats(), commands()
 	maps.Copy(s.commands, allSettingCommands())
 	maps.Copy(s.commands, dcCommands())
+	if s.courier, err = newCourier(o, version, s.clock); err != nil {
+		return nil, err
+	}
 	for _, f := range o.Faults {
 		if _, err := s.AddFault(f); err != nil {
 			return nil, err
@@ -184,11 +193,12 @@ func setDefault(n *int, to int) {
 	}
 }
 
-// Handler serves everything: REST, token endpoint, git and the control API. It starts no goroutines of its own.
+// Handler serves everything: REST, token endpoint, git and the control API.
 func (s *Sandbox) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 
-// Close removes what was written to disk. Requests must have ended.
+// Close ends deliveries, drops those that wait, and removes what was written to disk. Requests must have ended.
 func (s *Sandbox) Close() error {
+	s.courier.close()
 	s.dirOnce.Do(func() { s.dirErr = os.ErrClosed })
 	if s.dir == "" {
 		return nil

@@ -27,6 +27,8 @@ type call struct {
 
 	dc  *dataCenter   // nil: Bitbucket Cloud
 	who *dcCredential // who calls Data Center; nil: anonymous
+
+	later func() *failure // what remains to be done once the world is unlocked
 }
 
 // failure is an answer other than 200.
@@ -119,6 +121,9 @@ func (s *Sandbox) serveCall(rw http.ResponseWriter, c *call, path string, admit 
 	if f == nil {
 		f = c.answer()
 	}
+	if f == nil && c.later != nil {
+		f = c.later()
+	}
 	c.write(rw, f)
 }
 
@@ -133,6 +138,7 @@ func (c *call) answer() *failure {
 		return c.answerDC()
 	}
 	c.out.api, c.out.site = c.bases()
+	c.s.remember(false, bases{c.out.api, c.out.site})
 	c.out.ssh = c.s.SSHBase()
 	c.out.view = parseFields(q.Get("fields"), q.Has("fields"))
 	if c.route.writes {

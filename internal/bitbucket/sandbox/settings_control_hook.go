@@ -48,7 +48,7 @@ func (a acts) AddHook(o HookSpec) (string, error) {
 		}
 		a.s.serial++
 		g := derive(a.s.opts.Seed, streamControl, a.s.serial)
-		h := &cloudHook{id: g.uuid(), description: o.Name, url: o.URL, events: o.Events, active: o.Active, secret: o.Secret != "", created: now}
+		h := &cloudHook{id: g.uuid(), description: o.Name, url: o.URL, events: o.Events, active: o.Active, secret: o.Secret, created: now}
 		s := at.edit()
 		s.hooks = append(slices.Clone(s.hooks), h)
 		id = h.id.String()
@@ -78,7 +78,9 @@ func (a acts) ChangeHook(o HookSpec) error {
 		s := at.edit()
 		return replace(&s.hooks, o.ID, func(h *cloudHook) string { return h.id.String() }, func(h *cloudHook) {
 			h.description, h.url, h.events, h.active = o.Name, o.URL, o.Events, o.Active
-			h.secret = h.secret || o.Secret != ""
+			if o.Secret != "" {
+				h.secret = o.Secret
+			}
 		})
 	})
 }

@@ -182,7 +182,10 @@ func makeKey(g *random, id int64, label string, added int64) *accessKey {
 // makeHook makes a hook whose address has something secret in it, as those in the field have.
 func makeHook(g *random, i int, at int64) *cloudHook {
 	secret := strconv.FormatUint(g.next(), 36)
-	h := &cloudHook{id: g.uuid(), active: g.chance(0.9), created: at, secret: g.chance(0.6)}
+	h := &cloudHook{id: g.uuid(), active: g.chance(0.9), created: at}
+	if g.chance(0.6) {
+		h.secret = "signs-" + secret
+	}
 	if i == 0 {
 		h.description, h.url, h.events = "Jenkins", "https://ci.acme.example/hook?token="+secret, []string{"repo:push", "pullrequest:created", "pullrequest:fulfilled"}
 	} else {

@@ -9,15 +9,15 @@ import (
 	"strings"
 )
 
-// cloudHook is a webhook of a repository or a workspace (FACTS 90). It is kept and shown; the sandbox delivers nothing
-// to it yet. Of its secret only whether there is one is kept, since no answer ever shows more.
+// cloudHook is a webhook of a repository or a workspace (FACTS 90). Its secret signs deliveries; answers only say whether
+// there is one.
 type cloudHook struct {
 	id          uuid
 	description string
 	url         string
 	events      []string
 	active      bool
-	secret      bool
+	secret      string
 	created     int64
 }
 
@@ -71,7 +71,7 @@ func (w *writer) hook(at hooked, h *cloudHook) {
 	w.str("description", h.description)
 	w.str("url", h.url)
 	w.boolean("active", h.active)
-	w.boolean("secret_set", h.secret)
+	w.boolean("secret_set", h.secret != "")
 	w.time("created_at", h.created)
 	events := []byte{'['}
 	for i, e := range h.events {
@@ -155,7 +155,8 @@ func (c *call) readCloudHook(h *cloudHook) *failure {
 		if json.Unmarshal(o.Secret, &secret) != nil || secret != nil && len(*secret) > 128 {
 			return badField("secret", "The secret must be a text of at most 128 characters.")
 		}
-		h.secret = secret != nil && *secret != ""
+		h.secret = ""
+		set(&h.secret, secret)
 	}
 	u, err := url.Parse(h.url)
 	switch {

@@ -22,6 +22,7 @@ type writer struct {
 	// Of Data Center.
 	version dcVersion
 	iso     bool // dates of pull requests are texts
+	told    bool // it is the body of a delivery
 	spans   map[uint64]span
 }
 
