@@ -71,13 +71,13 @@ func (a *App) relist(ctx context.Context, connection int64) error {
 	return a.store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error { return a.jobs.Ring(ctx, tx, sync.SyncWork(connection)) })
 }
 
-// homeOf returns the project of a repository; empty where it is not known.
-func (a *App) homeOf(ctx context.Context, repository string) (string, error) {
+// homeOf returns the project and the workspace or instance of a repository; empty where it is not known.
+func (a *App) homeOf(ctx context.Context, repository string) (project, account string, err error) {
 	row, err := a.store.Entity(ctx, repository, nil)
 	if fault.Is(err, fault.NotFound) {
-		return "", nil
+		return "", "", nil
 	}
-	return row.Home, err
+	return row.Home, sync.AccountOf(row.Entity), err
 }
 
 func decode(conn store.Connection, key string, body []byte) (bitbucket.Event, error) {

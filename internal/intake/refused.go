@@ -36,7 +36,7 @@ func (r *refusals) add(at time.Time, req *http.Request, hook string, status int,
 	if len(r.last) == refusedKept {
 		r.last = slices.Delete(r.last, 0, 1)
 	}
-	event := req.Header.Get("X-Event-Key")
+	hook, event := printable(hook), printable(req.Header.Get("X-Event-Key"))
 	r.last = append(r.last, Refusal{
 		At: at, Remote: req.RemoteAddr, Hook: hook[:min(len(hook), 8)], Event: event[:min(len(event), 80)], Size: req.ContentLength, Status: status, Why: why,
 	})
