@@ -51,8 +51,8 @@ ifeq ($(wildcard $(or $(WINDLASS_SHARED),../shared)/bitbucket),)
 	@echo "test: no ../shared/bitbucket: conformance with the vendor's OpenAPI documents is left out."
 endif
 ifeq ($(RACE),yes)
-	CGO_ENABLED=0 $(GO) test $(TESTFLAGS) $(FULL)
-	CGO_ENABLED=1 $(GO) test $(RACING) -short $(TESTFLAGS) ./...
+	CGO_ENABLED=0 $(GO) test -timeout 20m $(TESTFLAGS) $(FULL)
+	CGO_ENABLED=1 $(GO) test -timeout 20m $(RACING) -short $(TESTFLAGS) ./...
 else
 	@echo "test: no C compiler found: tests run without the race detector (Debian: apt-get install gcc libc6-dev)."
 	CGO_ENABLED=0 $(GO) test $(TESTFLAGS) ./...

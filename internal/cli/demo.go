@@ -42,8 +42,11 @@ func demoConnections(box string) []client.NewConnection {
 			Name: "demo-datacenter", Product: "datacenter", AccountName: "Acme on its own machines (demo)", TagAccountName: true, Interval: "1h",
 			Description: "Bitbucket Data Center as the sandbox of windlass demo plays it",
 			// A real instance is asked five times a second at most; this one is ours.
-			Settings:    map[string]string{"url": box + "/dc", "rate": "200", "in-flight": "16"},
-			Credentials: []client.NewCredential{{Kind: "token", Secret: "sandbox-token"}},
+			Settings: map[string]string{"url": box + "/dc", "rate": "200", "in-flight": "16"},
+			Credentials: []client.NewCredential{
+				{Kind: "token", Secret: "sandbox-token"},
+				{Kind: "basic", Role: "access", Identity: "admin", Secret: "sandbox-password"}, // groups and the instance are closed to tokens
+			},
 		},
 	}
 }

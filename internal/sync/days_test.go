@@ -64,7 +64,7 @@ func TestThirtyDays(t *testing.T) {
 	sqlite, postgres := []life{cloudLife{}, dataCenterLife{dataCenterSide{"9.4"}}}, []life{dataCenterLife{dataCenterSide{"8.9"}}, cloudLife{}}
 	days := 30
 	if testing.Short() {
-		sqlite, postgres, days = sqlite[:1], postgres[:1], 3
+		sqlite, postgres, days = sqlite[:1], postgres[:1], 2
 	}
 	if n, err := strconv.Atoi(os.Getenv("WINDLASS_TEST_DAYS")); err == nil {
 		days = n
