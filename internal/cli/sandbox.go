@@ -39,6 +39,7 @@ type sandboxCmd struct {
 	RateLimit rateLimit     `help:"Enforce the real limits: in the Cloud 1,000 calls per rolling hour and credential, or N with --rate-limit=N; on Data Center a token bucket per user." placeholder:"N"`
 	Faults    string        `help:"Faults to begin with, as JSON: @FILE or the text." placeholder:"JSON"`
 	DCVersion string        `name:"dc-version" enum:"7.6,7.21,8.9,9.4,10.0" default:"9.4" help:"Version of Bitbucket Data Center: ${enum}." placeholder:"VERSION"`
+	Lose      float64       `name:"lose-webhooks" help:"Chance that a delivery to a webhook is lost, from 0 to 1; it follows from the seed." placeholder:"P"`
 	PublicURL string        `name:"public-url" help:"Scheme and host that links carry instead of its own." placeholder:"URL"`
 	entranceFlags
 }
@@ -69,7 +70,7 @@ func (c sandboxCmd) Run(s *session) error {
 	o := c.options()
 	o.Latency, o.RateLimit, o.PublicURL, o.Clock = c.Latency, c.RateLimit.on, c.PublicURL, s.Now
 	o.Limits.API = c.RateLimit.calls
-	o.DCVersion = c.DCVersion
+	o.DCVersion, o.Webhooks.Lose = c.DCVersion, c.Lose
 	faults, err := readFaults(c.Faults)
 	if err != nil {
 		return err
