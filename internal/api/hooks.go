@@ -147,7 +147,7 @@ func late(r rhythm, conn store.Connection) string {
 	byAge := map[time.Duration][]string{}
 	var ages []time.Duration
 	for _, l := range lists {
-		most := sync.Cadence(l) + r.every
+		most := sync.Lag(l) + r.every
 		if byAge[most] == nil {
 			ages = append(ages, most)
 		}

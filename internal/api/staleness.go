@@ -46,7 +46,7 @@ func (p rhythm) judge(listing string, oldest *time.Time) (seconds int64, overdue
 	if p.every == 0 {
 		return 0, false
 	}
-	most := sync.Cadence(listing) + p.every
+	most := sync.Lag(listing) + p.every
 	return int64(most / time.Second), oldest != nil && p.now.Sub(*oldest) > most
 }
 

@@ -21,7 +21,7 @@ func TestStaleness(t *testing.T) {
 	totals := []known{
 		{store.ScopeTotals{Listing: "branch-restrictions", Scopes: 2, Complete: 2}, store.ScopeReads{Oldest: ago(25 * time.Hour)}},
 		{store.ScopeTotals{Listing: "environments", Scopes: 1, Complete: 1}, store.ScopeReads{Oldest: ago(29 * 24 * time.Hour)}},
-		{store.ScopeTotals{Listing: "pull-requests", Scopes: 6, Complete: 1, Windowed: 1, Partial: 1, Denied: 1, Unread: 1, Disabled: 1, NeverComplete: 3}, store.ScopeReads{Never: 2, Oldest: ago(3 * time.Hour)}},
+		{store.ScopeTotals{Listing: "pull-requests", Scopes: 6, Complete: 1, Windowed: 1, Partial: 1, Denied: 1, Unread: 1, Disabled: 1, NeverComplete: 3}, store.ScopeReads{Never: 2, Oldest: ago(26 * time.Hour)}},
 		{store.ScopeTotals{Listing: "repositories", Scopes: 1, Complete: 1}, store.ScopeReads{Oldest: ago(10 * time.Minute)}},
 		{store.ScopeTotals{Listing: "user-permissions", Scopes: 1, Disabled: 1}, store.ScopeReads{}},
 		{store.ScopeTotals{Listing: "webhooks", Scopes: 1, Complete: 1}, store.ScopeReads{Oldest: ago(7 * 24 * time.Hour)}},
@@ -37,7 +37,7 @@ func TestStaleness(t *testing.T) {
 	want := []client.Staleness{
 		{Listing: "branch-restrictions", Listings: 2, Oldest: ago(25 * time.Hour), AtMost: day + 70*60},
 		{Listing: "environments", Listings: 1, Oldest: ago(29 * 24 * time.Hour), AtMost: 28*day + 70*60, Overdue: true},
-		{Listing: "pull-requests", Listings: 5, Unread: 2, Oldest: ago(3 * time.Hour), AtMost: 70 * 60, Overdue: true},
+		{Listing: "pull-requests", Listings: 5, Unread: 2, Oldest: ago(26 * time.Hour), AtMost: day + 70*60, Overdue: true},
 		{Listing: "repositories", Listings: 1, Oldest: ago(10 * time.Minute), AtMost: 70 * 60},
 		{Listing: "webhooks", Listings: 1, Oldest: ago(7 * 24 * time.Hour), AtMost: 7*day + 70*60},
 	}

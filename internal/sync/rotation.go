@@ -27,6 +27,15 @@ func Cadence(listing string) time.Duration {
 	return 0
 }
 
+// Lag is how much older than a run what a list shows may be: its cadence, and for pull requests a day, since
+// repositories where nothing happens are listed daily.
+func Lag(listing string) time.Duration {
+	if listing == pullRequests {
+		return day
+	}
+	return Cadence(listing)
+}
+
 // SettingsPerWeek is how many calls a week the settings of one repository take: a call for each of its lists whenever
 // that is due.
 func SettingsPerWeek(p bitbucket.Product) float64 {
