@@ -176,7 +176,7 @@ func (p *planner) began(pl place) (after, until int64, bounded bool) {
 	return after, until, bounded
 }
 
-// chosen reports whether a node is searched for by what different indexes hold.
+// chosen reports whether different indexes serve a node: what it is searched for by, and the order of a page.
 func (p *planner) chosen(pl place) bool {
 	n := 0
 	for _, property := range []string{"state", "createdOn", "updatedOn", "displayName", "_beginOn"} {
@@ -184,7 +184,7 @@ func (p *planner) chosen(pl place) bool {
 			n++
 		}
 	}
-	return n > 1
+	return n > 1 || n > 0 && p.paged()
 }
 
 // known is a row whose columns hide a property where it is unknown: what keeps its present value only has none at a past

@@ -12,7 +12,7 @@ SELECT s.a0 FROM (SELECT COUNT(a0) AS a0 FROM (SELECT s.n0 AS a0 FROM s0 AS s) A
 
 -- page_in_order_of_ids
 -- FIND PR WITH state = 'OPEN' LIMIT 250
-WITH s0 AS (SELECT e.id AS n0 FROM entity AS e WHERE e.kind = 9 AND e.state = ($3 || ''))
+WITH s0 AS (SELECT e.id AS n0 FROM entity AS e WHERE e.kind = 9 AND e.state = $3)
 SELECT e0.key, e0.kind, e0.name, e0.source, (e0.valid_from / 1000), (CASE e0.version WHEN 1 THEN e0.valid_from ELSE COALESCE((SELECT MIN(h.valid_from) FROM entity_old AS h WHERE h.id = s.n0), e0.valid_from) END / 1000), e0.version, json(e0.props), (SELECT json_group_array(n ORDER BY n) FROM (SELECT DISTINCT c.account_name AS n FROM (SELECT t.scope FROM entity AS t WHERE t.id = s.n0 UNION SELECT t.scope FROM presence AS t WHERE t.entity_id = s.n0) AS s JOIN scope ON scope.id = s.scope JOIN connection AS c ON c.id = scope.connection_id WHERE c.tag_account_name <> 0 AND c.account_name <> '')) FROM (SELECT s.n0 FROM s0 AS s ORDER BY s.n0 LIMIT $1 OFFSET $2) AS s CROSS JOIN entity AS e0 WHERE e0.id = s.n0 ORDER BY s.n0
 -- $1 int64 250
 -- $2 int64 0
