@@ -116,11 +116,11 @@ func (p *planner) start(node int, columns []string) []string {
 		}
 		conds = append(conds, p.filters(r, place{conds: left})...)
 		conds = append(conds, valid...)
-		list := "e.id AS " + id(node)
+		list := []string{"e.id AS " + id(node)}
 		for _, c := range columns {
-			list += ", e." + c + " AS " + carriedColumn(c)
+			list = append(list, "e."+c+" AS "+carriedColumn(c))
 		}
-		branches = append(branches, "SELECT "+list+" FROM "+from+whereAll(conds))
+		branches = append(branches, "SELECT "+strings.Join(list, ", ")+" FROM "+from+whereAll(conds))
 	}
 	return branches
 }
