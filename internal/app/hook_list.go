@@ -10,6 +10,7 @@ import (
 	"github.com/windlass-hq/windlass/client"
 	"github.com/windlass-hq/windlass/internal/bitbucket"
 	"github.com/windlass-hq/windlass/internal/bitbucket/datacenter"
+	"github.com/windlass-hq/windlass/internal/fault"
 	"github.com/windlass-hq/windlass/internal/graph"
 	"github.com/windlass-hq/windlass/internal/intake"
 	"github.com/windlass-hq/windlass/internal/store"
@@ -139,6 +140,7 @@ func (h hooks) ask(ctx context.Context, conn store.Connection, c hookClients, st
 	}
 	within, cancel := context.WithTimeout(ctx, statisticsWithin)
 	defer cancel()
+	unseen := 0
 	for i, hook := range stored {
 		if hook.RemoteID == "" {
 			continue
@@ -149,10 +151,17 @@ func (h hooks) ask(ctx context.Context, conn store.Connection, c hookClients, st
 			return nil, ctx.Err()
 		case within.Err() != nil:
 			return []string{fmt.Sprintf("%s: statistics of %d of %d webhooks were not asked, since it would take too long", conn.Name, len(stored)-i, len(stored))}, nil
+		case fault.Is(err, fault.NotFound):
+			unseen++
+			continue
 		case err != nil:
 			return []string{fmt.Sprintf("%s: statistics cannot be read: %s", conn.Name, err)}, nil
 		}
 		items[i].Statistics = statisticsOf(s, h.Now())
+	}
+	if unseen > 0 {
+		return []string{fmt.Sprintf("%s: %d of %d webhooks are not there, or this Bitbucket tells no statistics of them: windlass hook ensure %s makes them again",
+			conn.Name, unseen, len(stored), conn.Name)}, nil
 	}
 	return nil, nil
 }

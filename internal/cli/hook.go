@@ -135,10 +135,18 @@ func (c hookEnsureCmd) Run(s *session) error {
 	})
 }
 
+// foundShown is how many webhooks are shown one by one although nothing had to be done.
+const foundShown = 10
+
 func (c hookEnsureCmd) outcomes(s *session, d door, out client.HookOutcomes) error {
 	var rows [][]string
 	var manual []client.HookOutcome
+	did := map[string]int{}
 	for _, o := range out.Items {
+		did[o.Did]++
+		if o.Did == "found" && o.Reason == "" && c.Output == "table" && len(out.Items) > foundShown {
+			continue // what is as it should be is only counted
+		}
 		if o.Did == "by hand" && c.Output == "table" {
 			manual = append(manual, o)
 			continue
@@ -154,6 +162,9 @@ func (c hookEnsureCmd) outcomes(s *session, d door, out client.HookOutcomes) err
 		if err := c.print(s.Out, out, header, rows); err != nil {
 			return err
 		}
+	}
+	if len(out.Items) > foundShown {
+		fmt.Fprintf(s.Out, "%s: %s\n", many(len(out.Items), "webhook"), counts(did))
 	}
 	if len(manual) > 0 {
 		n, err := d.Connection(s.ctx, c.Name)
@@ -277,7 +288,7 @@ func (s *session) leftBehind(list []client.HookOutcome) {
 	}
 	fmt.Fprintln(s.Out, "Left behind in Bitbucket; they deliver to nobody any more, delete them there:")
 	for _, o := range list {
-		id := "made by hand, its address ends with /hooks/" + o.Hook
+		id := "the one whose address ends with /hooks/" + o.Hook
 		if o.RemoteID != "" {
 			id = "webhook " + o.RemoteID
 		}

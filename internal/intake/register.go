@@ -244,6 +244,9 @@ func (r *Registrar) Remove(ctx context.Context, c HookClient, conn store.Connect
 			return out, ctx.Err()
 		case err != nil:
 			o.Did, o.Reason = "left behind", err.Error()
+			if h.MadeBy == store.MadeByHand {
+				break
+			}
 			r.Log.WarnContext(ctx, "a hook stays in Bitbucket; delete it there", "place", h.PlaceName, "hook", h.RemoteID, "reason", err.Error())
 		}
 		if err := r.Store.RemoveHook(ctx, h.ID); err != nil && !fault.Is(err, fault.NotFound) {
