@@ -33,7 +33,7 @@ RACE := $(shell printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' 
 # PostgreSQL's own programs, wherever a distribution keeps them.
 INITDB := $(firstword $(wildcard $(addsuffix /initdb,$(subst :, ,$(PATH)) /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /opt/homebrew/opt/postgresql*/bin)))
 
-.PHONY: demo test build vet lint fmt docs bench bench-sync bench-limits bench-pace bench-history dist clean tools
+.PHONY: demo test build vet lint fmt docs bench bench-sync bench-limits bench-pace bench-history bench-intake dist clean tools
 
 # Builds the binary and does the main job on a made-up Bitbucket. `make demo DEMO=--exit` stops after the summary.
 demo: build
@@ -76,9 +76,9 @@ tools: $(GOLANGCI)
 $(GOLANGCI):
 	GOBIN=$(dir $(GOLANGCI)) CGO_ENABLED=0 $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT)
 
-# Every benchmark; bench/README.md says what each measures. BENCH, BENCH_LIMITS, BENCH_PACE and BENCH_HISTORY hold flags,
+# Every benchmark; bench/README.md says what each measures. BENCH, BENCH_LIMITS, BENCH_PACE, BENCH_HISTORY and BENCH_INTAKE hold flags,
 # such as BENCH='--scale 10'.
-bench: bench-sync bench-limits bench-pace bench-history
+bench: bench-sync bench-limits bench-pace bench-history bench-intake
 
 bench-sync: build
 	CGO_ENABLED=0 $(GO) run ./bench/sync --binary $(BIN) $(BENCH)
@@ -91,6 +91,9 @@ bench-pace:
 
 bench-history:
 	CGO_ENABLED=0 $(GO) run ./bench/history $(BENCH_HISTORY)
+
+bench-intake:
+	CGO_ENABLED=0 $(GO) run ./bench/intake $(BENCH_INTAKE)
 
 # Release files: four platforms, checksums, and the modules that went in.
 dist:

@@ -47,7 +47,7 @@ func house() []layer {
 		{name: "door", sideways: true, packages: []string{"internal/api", "internal/web"}},
 		{name: "wiring", sideways: true, packages: []string{"internal/app", "internal/cli"}},
 		{name: "rig", packages: []string{"bench/rig"}},
-		{name: "program", packages: []string{"cmd/windlass", "bench/sync", "bench/limits", "bench/pace", "bench/history"}},
+		{name: "program", packages: []string{"cmd/windlass", "bench/sync", "bench/limits", "bench/pace", "bench/history", "bench/intake"}},
 	}
 }
 
