@@ -157,7 +157,7 @@ func TestHooksAreMadeAndKept(t *testing.T) {
 			if client.CodeOf(err) != "invalid" {
 				t.Fatalf("without an address: got %v, want a refusal", err)
 			}
-			for _, want := range []string{"pull-requests up to 1 h 0 min", "branch-restrictions up to 1 d 1 h", "deploy-keys", "public-url=https://"} {
+			for _, want := range []string{"repositories up to 1 h 0 min", "branch-restrictions up to 1 d 1 h", "deploy-keys", "public-url=https://"} {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("without an address: %q does not say %q", err, want)
 				}
