@@ -188,7 +188,8 @@ func (s *Store) dataKey(ctx context.Context, name string) ([]byte, error) {
 }
 
 // Put stores deliveries in one transaction and returns their ids and states: new, or duplicate where the hook brought
-// the same request or the same body before. Once it returns they survive a power cut.
+// the same request, or the same body for the same event, before: that a repository came and that it went have one body on
+// the Cloud. Once it returns they survive a power cut.
 func (in *Inbox) Put(ctx context.Context, deliveries []*Delivery) error {
 	tx, err := in.writer.BeginTx(ctx, nil)
 	if err != nil {
@@ -207,8 +208,9 @@ func (in *Inbox) put(ctx context.Context, tx *sql.Tx, deliveries []*Delivery) er
 	for _, d := range deliveries {
 		sum := sha256.Sum256(d.Body)
 		var before int64
-		err := tx.QueryRowContext(ctx, `SELECT id FROM inbox WHERE hook = $1 AND body_hash = $2
-			UNION ALL SELECT id FROM inbox WHERE hook = $1 AND request_id = $3 AND request_id <> '' LIMIT 1`, d.Hook, sum[:], d.RequestID).Scan(&before)
+		// What failed may be sent once more, such as by a person who has mended the cause.
+		err := tx.QueryRowContext(ctx, `SELECT id FROM inbox WHERE hook = $1 AND body_hash = $2 AND event = $4 AND state NOT IN ('failed', 'duplicate')
+			UNION ALL SELECT id FROM inbox WHERE hook = $1 AND request_id = $3 AND request_id <> '' AND state NOT IN ('failed', 'duplicate') LIMIT 1`, d.Hook, sum[:], d.RequestID, d.Event).Scan(&before)
 		switch {
 		case err == nil:
 			d.State, d.Effect = DeliveryDuplicate, fmt.Sprintf("the same as delivery %d", before)
@@ -284,7 +286,10 @@ func (in *Inbox) scan(withBody bool) func(row interface{ Scan(...any) error }) (
 			return d, nil
 		}
 		var err error
-		d.Body, err = in.open(d.Hook, body)
+		if d.Body, err = in.open(d.Hook, body); err != nil && d.State == DeliveryNew {
+			// It must not hold up what comes after it: whoever applies it finds that it has failed.
+			d.State, d.Effect, err = DeliveryFailed, err.Error(), nil
+		}
 		return d, err
 	}
 }
@@ -306,9 +311,16 @@ func (in *Inbox) collect(ctx context.Context, withBody bool, query string, args 
 	return out, in.s.failure(rows.Err())
 }
 
-// New returns deliveries of a connection that wait to be applied, in the order in which they came.
+// newAtOnce is how many bytes of bodies New returns at most, beyond the first.
+const newAtOnce = 32 << 20
+
+// New returns deliveries of a connection that wait to be applied, in the order in which they came: so many, or fewer
+// where they are large. One whose body is damaged comes as failed, with the reason as its effect and without a body.
 func (in *Inbox) New(ctx context.Context, connection int64, limit int) ([]Delivery, error) {
-	return in.collect(ctx, true, `SELECT `+inboxColumns+`, body FROM inbox WHERE connection_id = $1 AND state = 'new' ORDER BY id LIMIT $2`, connection, limit)
+	return in.collect(ctx, true, `SELECT `+inboxColumns+`, body FROM inbox WHERE id IN (
+			SELECT id FROM (SELECT id, SUM(size) OVER (ORDER BY id) - size AS earlier FROM (
+				SELECT id, size FROM inbox WHERE connection_id = $1 AND state = 'new' ORDER BY id LIMIT $2) waiting) weighed WHERE earlier <= $3)
+		ORDER BY id`, connection, limit, newAtOnce)
 }
 
 // Waiting returns the connections that have deliveries to be applied.
