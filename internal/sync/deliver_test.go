@@ -7,8 +7,10 @@ import (
 
 	"github.com/windlass-hq/windlass/internal/bitbucket"
 	"github.com/windlass-hq/windlass/internal/bitbucket/sandbox"
+	"github.com/windlass-hq/windlass/internal/fault"
 	"github.com/windlass-hq/windlass/internal/graph"
 	"github.com/windlass-hq/windlass/internal/store"
+	"github.com/windlass-hq/windlass/internal/store/storetest"
 	"github.com/windlass-hq/windlass/internal/sync"
 )
 
@@ -212,4 +214,89 @@ func TestAPollFindsWhatIsNew(t *testing.T) {
 		f.background()
 		f.equal()
 	})
+}
+
+// The first push to a repository that the graph does not know brings the repository, and then what is in it.
+func TestAPushToANewRepositoryMakesItKnown(t *testing.T) {
+	each(t, tiny(), func(t *testing.T, f *fixture) {
+		f.sync(sync.RunOptions{}, sync.Complete)
+		f.ahead.Add(int64(time.Minute))
+		f.must(f.deeds.create("brand-new"))
+		var name, key string
+		for _, o := range f.unknown() {
+			name, key = o.Name, o.Key
+		}
+		if key == "" {
+			t.Fatal("the new repository is not there")
+		}
+		r := f.unknown()[0]
+		push := bitbucket.Event{Repository: r.Key, Repo: r, Pushes: []bitbucket.RefChange{{Name: "main", New: "abcdef0"}}}
+		if a := f.told(push); a.Wanted != 1 {
+			t.Errorf("applied: %v, want %s to be read", a, name)
+		}
+		if _, err := f.store.Entity(t.Context(), key, nil); err != nil {
+			t.Errorf("after its first push: %v", err)
+		}
+		if a := f.told(push); a.Note != "" {
+			t.Errorf("the next push: %v", a)
+		}
+		f.background()
+		f.equal()
+	})
+}
+
+// unknown returns the repositories of Bitbucket that the graph does not know.
+func (f *fixture) unknown() (out []bitbucket.RepoRef) {
+	f.t.Helper()
+	accounts, err := f.client().Accounts(f.t.Context())
+	f.must(err)
+	for _, a := range accounts {
+		for _, l := range a.Listings {
+			if l.Name != "repositories" {
+				continue
+			}
+			f.must(l.Pages(f.t.Context(), func(page bitbucket.Page) error {
+				for _, r := range page.Repos {
+					if _, err := f.store.Entity(f.t.Context(), r.Key, nil); err != nil {
+						out = append(out, r)
+					}
+				}
+				return nil
+			}))
+		}
+	}
+	return out
+}
+
+// What the connection was not made for is not applied although a delivery names it, and what has left is withdrawn.
+func TestADeliveryBringsNothingFromOutside(t *testing.T) {
+	on(t, storetest.SQLite, tiny(), func(t *testing.T, f *fixture) {
+		f.sync(sync.RunOptions{}, sync.Complete)
+		var repo store.EntityRow
+		for key := range f.ofType(graph.TypeRepo) {
+			row, err := f.store.Entity(t.Context(), key, nil)
+			f.must(err)
+			repo = row
+		}
+		text := func(name string) string { s, _ := repo.Properties[name].(string); return s }
+		ref := bitbucket.Ref{Type: graph.TypeRepo, Key: repo.Key, Project: text("projectKey"), Slug: text("slug"), Name: text("name")}
+		others := "ANOTHER"
+		conn, err := f.store.Connection(t.Context(), "acme")
+		f.must(err)
+		_, err = f.store.UpdateConnection(t.Context(), conn.ID, store.ConnectionUpdate{Settings: map[string]*string{"projects": &others}})
+		f.must(err)
+		f.told(bitbucket.Event{Repository: repo.Key, Fetch: []bitbucket.Ref{ref}})
+		if _, err := f.store.Entity(t.Context(), repo.Key, nil); !fault.Is(err, fault.NotFound) {
+			t.Fatalf("a repository of a project that was not chosen is still there: %v", err)
+		}
+		history, err := f.store.History(t.Context(), repo.Key)
+		f.must(err)
+		if reason := history[len(history)-1].Reason; reason != string(graph.Withdrawn) {
+			t.Errorf("it ended as %q", reason)
+		}
+		f.told(bitbucket.Event{Repository: repo.Key, Repo: bitbucket.RepoRef{Project: ref.Project, Slug: ref.Slug, Name: ref.Name}})
+		if _, err := f.store.Entity(t.Context(), repo.Key, nil); !fault.Is(err, fault.NotFound) {
+			t.Errorf("a delivery brought it back: %v", err)
+		}
+	}, dataCenterSide{"9.4"})
 }
