@@ -133,8 +133,12 @@ func (h hooks) uncovered(conn store.Connection, p places) []string {
 	if p.personal == 1 {
 		what = "repository has"
 	}
-	return []string{fmt.Sprintf("%d personal %s no webhook, since personal projects have none: what changes there is seen by the runs of %q (every %s)",
-		p.personal, what, conn.Name, conn.Interval)}
+	often := "every " + conn.Interval
+	if conn.Interval == "disabled" {
+		often = "by hand only: its interval is disabled"
+	}
+	return []string{fmt.Sprintf("%d personal %s no webhook, since personal projects have none: what changes there is seen by the runs of %q (%s)",
+		p.personal, what, conn.Name, often)}
 }
 
 // Remove implements api.Hooks. It needs no credential that works: what it cannot delete, it tells.
