@@ -14,6 +14,7 @@ BENCH     ?=
 BENCH_LIMITS ?=
 BENCH_PACE   ?=
 BENCH_HISTORY ?=
+BENCH_INTAKE ?=
 
 # One way of compiling for the program, vet, the tests and the linters, so that each finds what another has compiled.
 export GOFLAGS := $(strip $(shell $(GO) env GOFLAGS) -trimpath)
