@@ -253,6 +253,13 @@ func (p *pass) gone(ctx context.Context, ref bitbucket.Ref, asked time.Time) err
 	if err != nil {
 		return err
 	}
+	certain, err := p.byIdentity(ctx, row)
+	if err != nil {
+		return err
+	}
+	if !certain { // the next run lists it, and what that misses it asks about
+		return p.Store.Write(ctx, func(ctx context.Context, tx *sql.Tx) error { return p.Ring(ctx, tx, SyncWork(p.conn.ID)) })
+	}
 	verdict, err := p.reader.Exists(ctx, ref)
 	if err != nil {
 		return err
@@ -269,4 +276,27 @@ func (p *pass) gone(ctx context.Context, ref bitbucket.Ref, asked time.Time) err
 		return err
 	}
 	return p.close(ctx, scope.ID, ref.Key, reason, asked)
+}
+
+// byIdentity reports whether an answer of 404 is about the object and not about a path that it no longer has. Cloud reads
+// by UUID. A Data Center reads by project key and slug, which a delivery that is late, or the graph before the next one,
+// may name as they were: there only what is in a repository that is found under its path can be told to be gone.
+func (p *pass) byIdentity(ctx context.Context, row store.EntityRow) (bool, error) {
+	switch {
+	case bitbucket.Product(p.conn.Product) == bitbucket.Cloud:
+		return true, nil
+	case row.Type == graph.TypeRepo || row.Type == graph.TypeProject:
+		return false, nil
+	case row.Type != graph.TypePullRequest:
+		return true, nil
+	}
+	repo, err := p.Store.Entity(ctx, row.Home, nil)
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	verdict, err := p.reader.Exists(ctx, refOf(repo, Listing{}))
+	return err == nil && verdict == bitbucket.Present, err
 }
