@@ -69,8 +69,6 @@ type RunOptions struct {
 	Cause          graph.Cause   // who asked; a run of its own where empty
 	// Without are credentials that the run does without, by id, with why. The summary says so.
 	Without map[int64]string
-	// Warnings are what else the summary says, such as that a credential expires soon.
-	Warnings []string
 }
 
 // Event tells how far a run is.
@@ -190,7 +188,7 @@ func (e *Engine) newPass(ctx context.Context, conn store.Connection, fence store
 	}
 	credentials, err := p.credentials(ctx)
 	if err != nil {
-		return nil, p.unbegun(ctx, err)
+		return nil, err
 	}
 	p.reader, err = e.Open(conn, credentials, o.NoWait, func(until time.Time, why string) {
 		p.progress(Event{Phase: "waiting", Waiting: &until, Message: why, Calls: p.reader.Calls()})
@@ -223,24 +221,6 @@ func (e *Engine) newPass(ctx context.Context, conn store.Connection, fence store
 	return p, err
 }
 
-// unbegun puts on record that a run failed before it could ask anything, since no credential is accepted. Where there is
-// none at all nobody expects a run.
-func (p *pass) unbegun(ctx context.Context, cause error) error {
-	if len(p.opts.Without) == 0 || p.opts.Cause.ID == BacklogCause {
-		return cause
-	}
-	why := p.opts.Cause
-	if why.Kind == "" {
-		why.Kind = "run"
-	}
-	run, err := p.Store.StartRun(ctx, p.conn.ID, why)
-	if err == nil {
-		run.Status, run.Error = Failed, cause.Error()
-		err = p.Store.FinishRun(ctx, run)
-	}
-	return errors.Join(cause, err)
-}
-
 // credentials returns those that the pass may use.
 func (p *pass) credentials(ctx context.Context) ([]store.Credential, error) {
 	credentials, err := p.Store.Credentials(ctx, p.conn.ID)
@@ -267,7 +247,6 @@ func (p *pass) credentials(ctx context.Context) ([]store.Credential, error) {
 		return nil, fault.New(fault.Invalid, "no credential of the connection %q is accepted: %s", p.conn.Name, strings.Join(p.tally.warnings, "; ")).
 			With("add one that is: windlass connection credential add %s …", p.conn.Name)
 	}
-	p.tally.warnings = append(p.tally.warnings, p.opts.Warnings...)
 	return credentials, nil
 }
 
