@@ -326,7 +326,7 @@ func (b *bulk) insert(ctx context.Context, tx *sql.Tx, into string, rows [][]any
 		}
 		for ; len(rows) >= n; rows = rows[n:] {
 			if _, err := stmt.ExecContext(ctx, slices.Concat(rows[:n]...)...); err != nil {
-				return errors.Join(err, stmt.Close())
+				return errors.Join(err, stmt.Close()) //nolint:sqlclosecheck // one statement for each size of rows
 			}
 			if len(rows) == n {
 				rows = nil

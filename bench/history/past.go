@@ -65,9 +65,11 @@ func (p *past) gone(repo int) time.Time {
 }
 
 func (p *past) repoKey(i int) string { return fmt.Sprintf("cloud:00000000-0000-4000-8000-%012d", i) }
+
 func (p *past) userKey(i int) string {
 	return fmt.Sprintf("cloud:user:00000000-0000-4000-9000-%012d", i)
 }
+
 func (p *past) prKey(repo, i int) string {
 	return fmt.Sprintf("%s:pr:%d", p.repoKey(repo), i)
 }

@@ -85,8 +85,10 @@ type part = map[string]any
 // body is what a Data Center says of the nth change of a pull request, filled up to its size with the description.
 func body(n int) []byte {
 	number := n % repositories
-	repository := part{"slug": fmt.Sprintf("repo-%d", number), "id": number + 1, "name": fmt.Sprintf("Repo %d", number), "scmId": "git",
-		"project": part{"key": "ENG", "id": 7, "name": "Engines", "public": false, "type": "NORMAL"}}
+	repository := part{
+		"slug": fmt.Sprintf("repo-%d", number), "id": number + 1, "name": fmt.Sprintf("Repo %d", number), "scmId": "git",
+		"project": part{"key": "ENG", "id": 7, "name": "Engines", "public": false, "type": "NORMAL"},
+	}
 	user := func(id int) part {
 		return part{"name": fmt.Sprintf("user-%d", id), "id": id, "slug": fmt.Sprintf("user-%d", id), "displayName": fmt.Sprintf("User %d", id), "active": true, "type": "NORMAL"}
 	}

@@ -385,7 +385,10 @@ type clocked struct {
 	deadlines []time.Time
 }
 
-func (c *clocked) SetReadDeadline(at time.Time) error { c.deadlines = append(c.deadlines, at); return nil }
+func (c *clocked) SetReadDeadline(at time.Time) error {
+	c.deadlines = append(c.deadlines, at)
+	return nil
+}
 
 type late struct{}
 

@@ -314,19 +314,16 @@ func (s *Store) usedKeys(ctx context.Context) (sealing string, used map[string]b
 		for _, c := range sealedColumns() {
 			// The id of the key is what stands between the first two colons.
 			n := len(sealedForm) + 1
-			rows, err := tx.QueryContext(ctx, `SELECT DISTINCT substr(`+c.column+`, CAST($1 AS INTEGER), CAST($2 AS INTEGER)) FROM `+c.table+` WHERE `+c.column+` <> ''`, n, keyIDSize)
+			ids, err := collectFrom(ctx, tx, func(row interface{ Scan(...any) error }) (string, error) {
+				var id string
+				err := row.Scan(&id)
+				return id, err
+			}, `SELECT DISTINCT substr(`+c.column+`, CAST($1 AS INTEGER), CAST($2 AS INTEGER)) FROM `+c.table+` WHERE `+c.column+` <> ''`, n, keyIDSize)
 			if err != nil {
 				return fmt.Errorf("look for keys in use: %w", err)
 			}
-			for rows.Next() {
-				var id string
-				if err := rows.Scan(&id); err != nil {
-					return errors.Join(err, rows.Close())
-				}
+			for _, id := range ids {
 				used[id] = true
-			}
-			if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-				return fmt.Errorf("look for keys in use: %w", err)
 			}
 		}
 		return nil

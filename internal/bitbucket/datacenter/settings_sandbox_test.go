@@ -144,9 +144,7 @@ func TestSettingsOfWholeSandbox(t *testing.T) {
 				if diff := gocmp.Diff(want.edges, is.edges); diff != "" {
 					t.Errorf("relationships of %s (-want +got):\n%s", p.Name, diff)
 				}
-				for k, e := range is.met {
-					known[k] = e
-				}
+				maps.Copy(known, is.met)
 				for k, o := range is.objects {
 					known[k] = o.Entity
 				}

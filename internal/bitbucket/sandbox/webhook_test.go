@@ -179,7 +179,8 @@ func (h hooking) live(acts interface {
 	Merge(string, int, string) (string, error)
 	Decline(string, int, string, string) error
 	UpdatePullRequest(sandbox.PullRequestUpdate) error
-}, repo, author, reviewer string, check func(act string, got []delivery)) {
+}, repo, author, reviewer string, check func(act string, got []delivery),
+) {
 	h.Helper()
 	_, err := acts.Push(sandbox.Push{Repository: repo, Branch: "main", Author: author})
 	check("first push", h.after(err))
