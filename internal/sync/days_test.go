@@ -59,21 +59,23 @@ func (l dataCenterLife) record(s *sandbox.Sandbox) *record {
 
 // TestThirtyDays lives thirty days, of which every act changes something at Bitbucket, and reads everything at the end
 // of each. The graph equals what is true after every day, and afterwards what was true can be asked for of every day.
-// Each product and each database is met for all of them, the other pairs for five.
+// Cloud on SQLite lives all of them, Data Center on PostgreSQL ten, the other pairs three; WINDLASS_TEST_DAYS makes it as
+// many for all.
 func TestThirtyDays(t *testing.T) {
 	sqlite, postgres := []life{cloudLife{}, dataCenterLife{dataCenterSide{"9.4"}}}, []life{dataCenterLife{dataCenterSide{"8.9"}}, cloudLife{}}
 	days := 30
 	if testing.Short() {
 		sqlite, postgres, days = sqlite[:1], postgres[:1], 2
 	}
+	onPostgres, others := min(days, 10), min(days, 3)
 	if n, err := strconv.Atoi(os.Getenv("WINDLASS_TEST_DAYS")); err == nil {
-		days = n
+		days, onPostgres, others = n, n, n
 	}
-	run := func(database func(testing.TB) *storetest.Database, lives []life) {
+	run := func(database func(testing.TB) *storetest.Database, lives []life, days int) {
 		for i, l := range lives {
 			db, days := database(t), days
 			if i > 0 {
-				days = min(days, 5)
+				days = others
 			}
 			t.Run(db.Name+"/"+l.String(), func(t *testing.T) {
 				t.Parallel()
@@ -81,8 +83,8 @@ func TestThirtyDays(t *testing.T) {
 			})
 		}
 	}
-	run(storetest.SQLite, sqlite)
-	run(storetest.PostgreSQL, postgres)
+	run(storetest.SQLite, sqlite, days)
+	run(storetest.PostgreSQL, postgres, onPostgres)
 }
 
 // moment is the end of a day, and what was true then.

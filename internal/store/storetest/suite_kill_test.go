@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	// Fewer sequences than rapid's default, so that both databases take well under a minute; -rapid.checks asks for more.
-	if err := flag.Set("rapid.checks", "50"); err != nil {
+	if err := flag.Set("rapid.checks", "30"); err != nil {
 		panic(err) // rapid has dropped the flag
 	}
 	os.Exit(storetest.Main(m))
