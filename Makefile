@@ -53,6 +53,7 @@ ifeq ($(wildcard $(or $(WINDLASS_SHARED),../shared)/bitbucket),)
 endif
 ifeq ($(RACE),yes)
 	CGO_ENABLED=0 $(GO) test -timeout 20m $(TESTFLAGS) $(FULL)
+	CGO_ENABLED=0 $(GO) test -timeout 20m $(TESTFLAGS) -run 'Canaries|WebhooksAlone|LostWebhooks' ./cmd/windlass ./internal/app
 	CGO_ENABLED=1 $(GO) test -timeout 20m $(RACING) -short $(TESTFLAGS) ./...
 else
 	@echo "test: no C compiler found: tests run without the race detector (Debian: apt-get install gcc libc6-dev)."
