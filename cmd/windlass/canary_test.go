@@ -32,14 +32,13 @@ import (
 // TestCanaries runs the whole program on Bitbuckets whose answers hold secrets of others wherever they can, with
 // credentials of its own that are canaries too, and looks for all of them in everything that it leaves behind.
 func TestCanaries(t *testing.T) {
+	if testing.Short() { // it searches for minutes under the race detector; make test runs it without
+		return
+	}
+	// Each product and each database once. Data Center is the old one, which answers with the most secrets (FACTS 145).
 	cases := []struct{ name, product, version, database string }{
 		{name: "Cloud", product: "cloud"},
-		{name: "Data Center 7.6", product: "datacenter", version: "7.6"},
-		{name: "Cloud on PostgreSQL", product: "cloud", database: "postgres"},
-		{name: "Data Center 9.4 on PostgreSQL", product: "datacenter", version: "9.4", database: "postgres"},
-	}
-	if testing.Short() { // under the race detector; all of them run without it
-		cases = cases[:1]
+		{name: "Data Center 7.6 on PostgreSQL", product: "datacenter", version: "7.6", database: "postgres"},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
