@@ -64,8 +64,8 @@ func (l dataCenterLife) record(s *sandbox.Sandbox) *record {
 func TestThirtyDays(t *testing.T) {
 	sqlite, postgres := []life{cloudLife{}, dataCenterLife{dataCenterSide{"9.4"}}}, []life{dataCenterLife{dataCenterSide{"8.9"}}, cloudLife{}}
 	days := 30
-	if testing.Short() {
-		sqlite, postgres, days = sqlite[:1], postgres[:1], 2
+	if testing.Short() { // make test lives them without the race detector
+		return
 	}
 	onPostgres, others := min(days, 10), min(days, 3)
 	if n, err := strconv.Atoi(os.Getenv("WINDLASS_TEST_DAYS")); err == nil {
