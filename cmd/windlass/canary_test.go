@@ -264,7 +264,8 @@ func (h *hunt) callEverything(base string) {
 			t.Fatal(err)
 		}
 		h.told["answer: "+method+" "+path+" "+body] = []byte(answer)
-		if status >= 400 {
+		nothing := status == http.StatusNotFound && strings.HasPrefix(path, "/api/v1/deliveries/") // no webhook has brought any
+		if status >= 400 && !nothing {
 			t.Errorf("%s %s: %d %s", method, path, status, answer)
 		}
 		return answer
